@@ -1,0 +1,1 @@
+"""Pure rules of the product: no clock, no network, no database."""

@@ -1,0 +1,90 @@
+"""A delivery: the durable promise of one survey call; its states and the moves between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from plugin.domain.outcome import Reason
+from plugin.domain.survey_call import SurveyCall
+
+#: How long a claim is valid.
+LEASE: Final = timedelta(seconds=45)
+#: Total time for one HTTP call, over headers and body.
+CALL_DEADLINE: Final = timedelta(seconds=20)
+#: A sender that starts later than this after its claim hands the row back instead.
+GIVE_BACK_AFTER: Final = timedelta(seconds=20)
+#: How long an invitation is worth sending unless the rule says otherwise.
+FRESHNESS: Final = timedelta(hours=72)
+
+
+class DeliveryState(StrEnum):
+    SCHEDULED = "scheduled"
+    CLAIMED = "claimed"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNCERTAIN = "uncertain"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_end(self) -> bool:
+        return not MOVES[self]
+
+
+MOVES: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
+    DeliveryState.SCHEDULED: frozenset({DeliveryState.CLAIMED, DeliveryState.EXPIRED, DeliveryState.CANCELLED}),
+    DeliveryState.CLAIMED: frozenset(
+        {DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.UNCERTAIN, DeliveryState.SCHEDULED}
+    ),
+    DeliveryState.UNCERTAIN: frozenset(
+        {DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.SCHEDULED, DeliveryState.CANCELLED}
+    ),
+    DeliveryState.ACCEPTED: frozenset(),
+    DeliveryState.REJECTED: frozenset(),
+    DeliveryState.EXPIRED: frozenset(),
+    DeliveryState.CANCELLED: frozenset(),
+}
+
+#: States in which something is still to happen: partial indices cover just these.
+LIVE_STATES: Final = (DeliveryState.SCHEDULED, DeliveryState.CLAIMED, DeliveryState.UNCERTAIN)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A delivery that this worker holds for one call. epoch fences: a settle with an older one is late.
+
+    attempts: calls made before this one (deferrals not counted). step: the vendor's name of the step to make.
+    """
+
+    delivery_id: str
+    tenant_id: str
+    connection_id: str
+    epoch: int
+    attempts: int
+    step: str
+    call: SurveyCall
+    memory: Mapping[str, str]
+    expires_at: datetime
+    claimed_at: datetime
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """What becomes of a claimed delivery. due: when to try again, for SCHEDULED only.
+
+    counts: whether this was an attempt; deferrals (Retry-After, a pause, a give-back) are not.
+    """
+
+    state: DeliveryState
+    reason: Reason
+    words: str = ""
+    due: datetime | None = None
+    counts: bool = True
+    next_step: str | None = None
+    memory: Mapping[str, str] | None = None
+    vendor_reference: str | None = None
+    pause: bool = False

@@ -1,0 +1,92 @@
+"""Form fields declared once by connectors: a schema validates input, draws the form, documents itself and checks the YAML.
+
+Each field's metadata carries `label`, `help`, `example` and `secret`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from plugin.redaction import Secret
+
+
+class StrictSchema(Schema):
+    """Refuses keys it does not know, so that a misspelt setting is told and not ignored. Does no I/O."""
+
+    error_messages = {"unknown": "is not known here."}  # noqa: RUF012  # marshmallow reads it from the class
+
+
+class Text(fields.String):
+    """Text of one line. Numbers are taken as they are written, since ids are often typed without quotes."""
+
+    default_error_messages = {  # noqa: RUF012
+        "required": "is required.",
+        "null": "must not be empty.",
+        "invalid": "must be text.",
+        "empty": "must not be empty.",
+        "lines": "must be a single line.",
+    }
+
+    def __init__(
+        self,
+        *,
+        label: str,
+        help: str = "",  # noqa: A002  # the word that forms use
+        example: str = "",
+        max_length: int = 1000,
+        pattern: str | None = None,
+        pattern_message: str = "has a form that is not accepted.",
+        **kwargs: Any,
+    ) -> None:
+        checks: list[Any] = [validate.Length(max=max_length, error="is longer than {max} characters.")]
+        if pattern is not None:
+            checks.append(validate.Regexp(pattern, error=pattern_message))
+        super().__init__(
+            validate=[*checks, *kwargs.pop("checks", ())],
+            metadata={"label": label, "help": help, "example": example, "max_length": max_length, "secret": False},
+            **kwargs,
+        )
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        text: str = super()._deserialize(value, attr, data, **kwargs).strip()
+        if not text and self.required:
+            raise self.make_error("empty")
+        if "\n" in text or "\r" in text or "\x00" in text:
+            raise self.make_error("lines")
+        return text
+
+
+class Choice(Text):
+    """One of a fixed list; `labels` names each for people."""
+
+    def __init__(self, choices: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(checks=[validate.OneOf(list(choices), error="must be one of: {choices}.")], **kwargs)
+        self.metadata["choices"] = dict(choices)
+
+
+class SecretText(Text):
+    """Text that is stored encrypted and shown to nobody. Loads as `Secret`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.metadata["secret"] = True
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        if isinstance(value, Secret):
+            value = value.reveal()
+        return super()._deserialize(value, attr, data, **kwargs)
+
+    def deserialize(self, value: Any, attr: str | None = None, data: Any = None, **kwargs: Any) -> Any:
+        # Validators run on the text; only what passed them is wrapped.
+        loaded = super().deserialize(value, attr, data, **kwargs)
+        return Secret(loaded) if isinstance(loaded, str) else loaded
+
+
+def secret_names(schema: Schema) -> frozenset[str]:
+    """Names of the fields of `schema` whose values are secrets."""
+    return frozenset(name for name, field in schema.fields.items() if field.metadata.get("secret"))

@@ -1,0 +1,1 @@
+"""Survey vendors: one module each, found by name."""

@@ -1,0 +1,1 @@
+"""Trigger sources: one module each, found by name."""

@@ -1,0 +1,67 @@
+"""What every trigger source declares, the request it reads, and the tools for reading and for proving the sender."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from marshmallow import Schema
+
+from plugin.domain.event import Event, EventKind
+
+#: What proves the sender, as the source's schema loaded it; secrets are `Secret`.
+Credentials = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class InboundRequest:
+    """One HTTP request as it arrived. Header names are in lower case; query is the raw query string, undecoded."""
+
+    method: str
+    query: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class InboundAnswer:
+    """What the sender is answered instead of our own JSON."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Source:
+    """A trigger source.
+
+    title, help: for pages and docs. credentials: a marshmallow schema class. events: the kinds it can give.
+    placeholders: names it usually fills, for the pages. test_credentials: what else may sign a request while the
+    source is in state test, where no vendor is ever called.
+    """
+
+    title: str
+    credentials: type[Schema]
+    events: frozenset[EventKind]
+    placeholders: Sequence[str] = ()
+    help: str = ""
+    test_credentials: Credentials | None = None
+
+
+class SourceModule(Protocol):
+    """The shape of plugin/triggers/<name>.py. `replay_mark`, `answer`, `lookup` and `complete` are optional.
+
+    verify raises SignatureInvalid. parse raises Unreadable; it gives no events for a handshake.
+    replay_mark gives the part of a verified request that can never honestly come twice (a signature over a time), or None.
+    """
+
+    SOURCE: Source
+
+    @staticmethod
+    def verify(request: InboundRequest, credentials: Credentials, now: datetime) -> None: ...
+
+    @staticmethod
+    def parse(request: InboundRequest) -> list[Event]: ...
