@@ -20,7 +20,10 @@ class StrictSchema(Schema):
 
 
 class Text(fields.String):
-    """Text of one line. Numbers are taken as they are written, since ids are often typed without quotes."""
+    """Text of one line, without spaces around it; with `multiline`, any text exactly as it came.
+
+    Numbers are taken as they are written, since ids are often typed without quotes.
+    """
 
     default_error_messages = {  # noqa: RUF012
         "required": "is required.",
@@ -28,6 +31,7 @@ class Text(fields.String):
         "invalid": "must be text.",
         "empty": "must not be empty.",
         "lines": "must be a single line.",
+        "zero": "must not hold a null character.",
     }
 
     def __init__(
@@ -39,8 +43,10 @@ class Text(fields.String):
         max_length: int = 1000,
         pattern: str | None = None,
         pattern_message: str = "has a form that is not accepted.",
+        multiline: bool = False,
         **kwargs: Any,
     ) -> None:
+        self.multiline = multiline
         checks: list[Any] = [validate.Length(max=max_length, error="is longer than {max} characters.")]
         if pattern is not None:
             checks.append(validate.Regexp(pattern, error=pattern_message))
@@ -53,11 +59,15 @@ class Text(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
-        text: str = super()._deserialize(value, attr, data, **kwargs).strip()
-        if not text and self.required:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if not self.multiline:
+            text = text.strip()
+            if "\n" in text or "\r" in text:
+                raise self.make_error("lines")
+        if not text.strip() and self.required:
             raise self.make_error("empty")
-        if "\n" in text or "\r" in text or "\x00" in text:
-            raise self.make_error("lines")
+        if "\x00" in text:
+            raise self.make_error("zero")
         return text
 
 
