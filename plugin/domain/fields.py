@@ -1,4 +1,4 @@
-"""Form fields declared once by connectors: a schema validates input, draws the form, documents itself and checks the YAML.
+"""Form fields, declared once by connectors: a schema checks input and YAML, draws the form and documents itself.
 
 Each field's metadata carries `label`, `help`, `example` and `secret`.
 """
@@ -52,7 +52,14 @@ class Text(fields.String):
             checks.append(validate.Regexp(pattern, error=pattern_message))
         super().__init__(
             validate=[*checks, *kwargs.pop("checks", ())],
-            metadata={"label": label, "help": help, "example": example, "max_length": max_length, "secret": False},
+            metadata={
+                "label": label,
+                "help": help,
+                "example": example,
+                "max_length": max_length,
+                "secret": False,
+                **kwargs.pop("metadata", {}),
+            },
             **kwargs,
         )
 
@@ -75,16 +82,15 @@ class Choice(Text):
     """One of a fixed list; `labels` names each for people."""
 
     def __init__(self, choices: Mapping[str, str], **kwargs: Any) -> None:
-        super().__init__(checks=[validate.OneOf(list(choices), error="must be one of: {choices}.")], **kwargs)
-        self.metadata["choices"] = dict(choices)
+        one_of = validate.OneOf(list(choices), error="must be one of: {choices}.")
+        super().__init__(checks=[one_of], metadata={"choices": dict(choices)}, **kwargs)
 
 
 class SecretText(Text):
     """Text that is stored encrypted and shown to nobody. Loads as `Secret`."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.metadata["secret"] = True
+        super().__init__(metadata={"secret": True}, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         if isinstance(value, Secret):
