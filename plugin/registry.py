@@ -1,0 +1,62 @@
+"""Finds sources and vendors by module name. No list names them: a new file is a new connector."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from typing import cast
+
+import plugin.surveys
+import plugin.triggers
+from plugin.errors import NotFound
+from plugin.surveys.base import ANY_PUBLIC_HTTPS, Call, Settings, Step, Vendor, VendorModule
+from plugin.triggers.base import Credentials, InboundAnswer, InboundRequest, Source, SourceModule
+
+__all__ = [
+    "ANY_PUBLIC_HTTPS",
+    "Call",
+    "Credentials",
+    "InboundAnswer",
+    "InboundRequest",
+    "Settings",
+    "Source",
+    "SourceModule",
+    "Step",
+    "Vendor",
+    "VendorModule",
+    "source",
+    "source_names",
+    "vendor",
+    "vendor_names",
+]
+
+
+@cache
+def source_names() -> tuple[str, ...]:
+    """Names of all trigger sources, sorted."""
+    return _module_names(plugin.triggers.__path__)
+
+
+@cache
+def vendor_names() -> tuple[str, ...]:
+    """Names of all survey vendors, sorted."""
+    return _module_names(plugin.surveys.__path__)
+
+
+def source(name: str) -> SourceModule:
+    """The trigger source of that name. Raises NotFound."""
+    if name not in source_names():
+        raise NotFound(f"There is no trigger source named {name}; there are: {', '.join(source_names())}.")
+    return cast("SourceModule", importlib.import_module(f"plugin.triggers.{name}"))
+
+
+def vendor(name: str) -> VendorModule:
+    """The survey vendor of that name. Raises NotFound."""
+    if name not in vendor_names():
+        raise NotFound(f"There is no survey vendor named {name}; there are: {', '.join(vendor_names())}.")
+    return cast("VendorModule", importlib.import_module(f"plugin.surveys.{name}"))
+
+
+def _module_names(path: list[str]) -> tuple[str, ...]:
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(path) if module.name != "base"))

@@ -1,0 +1,1 @@
+"""All SQL. Every stored query takes the tenant's id first."""

@@ -1,0 +1,78 @@
+"""Secrets at rest: AES-256-GCM with a key ring. A sealed text opens only in the place it was sealed for."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from plugin.domain.identity import Entropy
+from plugin.errors import VaultError
+
+_VERSION: Final = "v1"
+_NONCE_BYTES: Final = 12
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a secret lives. It is bound into the encryption, so a copied ciphertext is worthless elsewhere."""
+
+    tenant: str
+    table: str
+    row: str
+    field: str
+
+    def associated_data(self) -> bytes:
+        return f"{self.tenant}|{self.table}|{self.row}|{self.field}".encode()
+
+
+class Vault:
+    """Seals with the first key of the ring and opens with any of them.
+
+    keys: 32 bytes each, newest first. entropy: source of random nonces; about 2^32 seals are safe for one key.
+    """
+
+    def __init__(self, keys: Sequence[bytes], entropy: Entropy) -> None:
+        if not keys:
+            raise VaultError("No data key is set; secrets can neither be stored nor read.")
+        self._ring = {_key_id(key): AESGCM(key) for key in keys}
+        self._newest = _key_id(keys[0])
+        self._entropy = entropy
+
+    def seal(self, text: str, place: Place) -> str:
+        nonce = self._entropy(_NONCE_BYTES)
+        sealed = self._ring[self._newest].encrypt(nonce, text.encode(), place.associated_data())
+        return f"{_VERSION}.{self._newest}.{urlsafe_b64encode(nonce + sealed).decode('ascii')}"
+
+    def open(self, sealed: str, place: Place) -> str:
+        """The text sealed for `place`. Raises VaultError when its key is gone or it was sealed for elsewhere."""
+        version, _, rest = sealed.partition(".")
+        key_id, _, body = rest.partition(".")
+        if version != _VERSION:
+            raise VaultError(f"A stored secret in {place.table}.{place.field} has a form this version does not know.")
+        if key_id not in self._ring:
+            raise VaultError(
+                f"A stored secret in {place.table}.{place.field} was sealed with data key {key_id}, which is not in "
+                "DATA_KEYS; add that key again after the newest one."
+            )
+        raw = urlsafe_b64decode(body)
+        try:
+            text = self._ring[key_id].decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], place.associated_data())
+        except InvalidTag:
+            raise VaultError(
+                f"A stored secret in {place.table}.{place.field} is damaged or was copied there from another row."
+            ) from None
+        return text.decode()
+
+    def needs_resealing(self, sealed: str) -> bool:
+        """Whether `sealed` was made with an older key than the newest."""
+        return not sealed.startswith(f"{_VERSION}.{self._newest}.")
+
+
+def _key_id(key: bytes) -> str:
+    return hashlib.sha256(b"key id|" + key).hexdigest()[:8]
