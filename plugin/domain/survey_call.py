@@ -95,12 +95,16 @@ class OutboundRequest:
 
 @dataclass(frozen=True)
 class OutboundResponse:
-    """A vendor's answer. body is cut at ANSWER_LIMIT (`cut` says so); header names are in lower case."""
+    """A vendor's answer. body is cut at ANSWER_LIMIT (`cut` says so); header names are in lower case.
+
+    origin: of the request that it answers, so that a redirect can be told from a move to another host.
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     cut: bool = False
+    origin: str = ""
 
     @cached_property
     def text(self) -> str:
