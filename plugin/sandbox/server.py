@@ -7,7 +7,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self, cast
@@ -41,11 +41,11 @@ class Received:
     time: datetime
     vendor: str
     method: str
-    target: str
-    path: tuple[str, ...]
-    query: tuple[tuple[str, str], ...]
-    form: tuple[tuple[str, str], ...]
-    body: bytes
+    target: str = field(repr=False)
+    path: tuple[str, ...] = field(repr=False)
+    query: tuple[tuple[str, str], ...] = field(repr=False)
+    form: tuple[tuple[str, str], ...] = field(repr=False)
+    body: bytes = field(repr=False)
     answer: SandboxAnswer
 
     @property

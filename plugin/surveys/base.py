@@ -191,13 +191,13 @@ class Language(Text):
         super().__init__(label=label, example=example, max_length=max_length, **kwargs)
 
 
-class Flag(Text):
+class YesNo(Text):
     """Yes or no, in the usual words. Loads as `1` or `0`, the form in which vendors take it."""
 
     _WORDS: Final = {"1": "1", "yes": "1", "true": "1", "on": "1", "0": "0", "no": "0", "false": "0", "off": "0"}
 
     default_error_messages = {  # noqa: RUF012
-        "flag": "must be yes or no.",
+        "yes_no": "must be yes or no.",
     }
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
@@ -206,7 +206,7 @@ class Flag(Text):
         try:
             return self._WORDS[word.casefold()]
         except KeyError:
-            raise self.make_error("flag") from None
+            raise self.make_error("yes_no") from None
 
 
 _MINUTES: Final = {"minutes": 1, "hours": 60}

@@ -21,12 +21,12 @@ from plugin.surveys.base import (
     Call,
     Duration,
     Email,
-    Flag,
     FreeText,
     Origin,
     Settings,
     Step,
     Vendor,
+    YesNo,
     clean_words,
     filled,
     outcome_for_status,
@@ -126,7 +126,7 @@ _DELAY: Final = Duration(
     help="How long the vendor waits before it sends: 90m, 2h, PT2H; a bare number is minutes.",
     example="90m",
 )
-_FOOTER: Final = Flag(label="Footer with the sender's details", help="On unless you say no.", example="no")
+_FOOTER: Final = YesNo(label="Footer with the sender's details", help="On unless you say no.", example="no")
 _REMINDER_HELP: Final = (
     "How long after the invitation a reminder follows: 48h, P2D; a bare number is hours. None unless set."
 )
