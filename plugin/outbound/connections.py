@@ -1,0 +1,197 @@
+"""Connections that dial only addresses they have checked and know whether a byte of the request has left."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, Final
+
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from plugin.errors import OutboundFailed
+from plugin.outbound.addresses import is_public
+from plugin.outbound.watchdog import Call
+
+#: A kept-alive connection that has been idle for this many seconds is not used again: many servers close soon after,
+#: and a request that crosses such a closing ends as "uncertain".
+IDLE_LIMIT: Final = 2.0
+
+#: How a name is looked up: arguments and result of `socket.getaddrinfo`.
+Resolve = Callable[..., Sequence[tuple[Any, ...]]]
+
+
+class Line:
+    """What the connections of one thread share: how to look up names and read the clock, and the call under way."""
+
+    call: Call
+
+    def __init__(self, resolve: Resolve, clock: Callable[[], float]) -> None:
+        self.resolve = resolve
+        self.clock = clock
+
+
+class _FinalResponse(http.client.HTTPResponse):
+    """Passes over interim answers. http.client does so for 100 alone, and would take 103 for the answer."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # absent from the published types
+            if not 102 <= status <= 199:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+
+
+class _Checked(HTTPConnection):
+    """What both kinds of connection have in common."""
+
+    response_class = _FinalResponse
+
+    def __init__(self, *args: Any, line: Line, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._line = line
+        self._idle_since = line.clock()
+        self._ready = False
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the pool may use it again."""
+        return super().is_connected and self._line.clock() - self._idle_since < IDLE_LIMIT
+
+    def rest(self) -> None:
+        """It goes back to the pool now."""
+        self._idle_since = self._line.clock()
+
+    def connect(self) -> None:
+        # Until this returns (TCP, the proxy's CONNECT, TLS) nothing of the request itself has been written.
+        self._ready = False
+        super().connect()
+        self._ready = True
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        if self._ready:
+            self._line.call.begin(self.sock)
+        super().send(data)
+
+    def _new_conn(self) -> socket.socket:
+        call = self._line.call
+        try:
+            addresses = _look_up(self._line.resolve, self.host, self.port, call.remaining())
+            if call.public_only and self.proxy is None:
+                addresses = [entry for entry in addresses if is_public(entry[4][0])]
+                if not addresses:
+                    raise OutboundFailed("forbidden", f"{call.host}: it leads to no public address.", sent=False)
+            sock = _dial(addresses, call, self.socket_options or ())
+        except TimeoutError:
+            raise
+        except (OSError, UnicodeError) as error:
+            kind, message = self._unreached(error)
+            failure = OutboundFailed(kind, f"{call.host}: {message}", sent=False)
+        else:
+            call.cut_at_end(sock)
+            return sock
+        raise failure
+
+    def _unreached(self, error: OSError | UnicodeError) -> tuple[str, str]:
+        if self.proxy is not None:
+            return "proxy", "the proxy (OUTBOUND_PROXY) could not be reached."
+        if isinstance(error, socket.gaierror | UnicodeError):
+            return "dns", "the name could not be resolved."
+        if isinstance(error, ConnectionRefusedError):
+            return "refused", "the connection was refused."
+        return "refused", f"no connection could be made ({error.strerror or type(error).__name__})."
+
+
+class _CheckedHTTP(_Checked):
+    pass
+
+
+class _CheckedHTTPS(_Checked, HTTPSConnection):
+    pass
+
+
+def _look_up(resolve: Resolve, host: str, port: int, seconds: float) -> Sequence[tuple[Any, ...]]:
+    """The addresses of `host`. Raises OSError or UnicodeError when there are none, TimeoutError after `seconds`.
+
+    In a thread of its own, since a look-up has no time-out: with dead name servers it blocks for half a minute. Such a
+    thread is left behind and ends by itself.
+    """
+    answer: Future[Sequence[tuple[Any, ...]]] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(resolve(host, port, type=socket.SOCK_STREAM))
+        except Exception as error:  # carried over to the thread that waits
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, name="outbound-look-up", daemon=True).start()
+    return answer.result(seconds)
+
+
+def _dial(addresses: Sequence[tuple[Any, ...]], call: Call, options: Sequence[tuple[Any, ...]]) -> socket.socket:
+    """A socket connected to the first of `addresses` that answers, each given an equal share of the time left."""
+    failure: OSError = socket.gaierror(socket.EAI_NONAME, "no address")
+    for position, (family, kind, protocol, _, address) in enumerate(addresses):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            for option in options:
+                sock.setsockopt(*option)
+            sock.settimeout(call.remaining() / (len(addresses) - position))
+            sock.connect(address)
+            sock.settimeout(call.remaining())
+        except OSError as error:
+            sock.close()
+            failure = error
+        else:
+            return sock
+    raise failure
+
+
+class _KeepsTime(HTTPConnectionPool):
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.rest()
+        super()._put_conn(conn)
+
+
+class _HTTPPool(_KeepsTime):
+    ConnectionCls = _CheckedHTTP
+
+
+class _HTTPSPool(_KeepsTime, HTTPSConnectionPool):
+    ConnectionCls = _CheckedHTTPS
+
+
+class CheckedAdapter(HTTPAdapter):
+    """A requests adapter whose pools make checked connections. For one thread."""
+
+    def __init__(self, line: Line, trust: ssl.SSLContext) -> None:
+        self._line = line
+        self._trust = trust
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_options: Any) -> None:
+        super().init_poolmanager(connections, maxsize, block, ssl_context=self._trust, **pool_options)
+        self._use_checked(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **proxy_options: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, ssl_context=self._trust, **proxy_options)
+        self._use_checked(manager)
+        return manager
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Nothing to prepare: the context knows whom to trust. The parent would load its list at every connection."""
+
+    def _use_checked(self, manager: PoolManager) -> None:
+        manager.pool_classes_by_scheme = {
+            "http": partial(_HTTPPool, line=self._line),  # type: ignore[dict-item]  # called like the class
+            "https": partial(_HTTPSPool, line=self._line),  # type: ignore[dict-item]
+        }
