@@ -16,7 +16,10 @@ from plugin.redaction import Secret
 class StrictSchema(Schema):
     """Refuses keys it does not know, so that a misspelt setting is told and not ignored. Does no I/O."""
 
-    error_messages = {"unknown": "is not known here."}  # noqa: RUF012  # marshmallow reads it from the class
+    error_messages = {  # noqa: RUF012  # marshmallow reads it from the class
+        "unknown": "is not known here.",
+        "type": "must be an object of names and values.",
+    }
 
 
 class Text(fields.String):
@@ -103,6 +106,68 @@ class SecretText(Text):
         return Secret(loaded) if isinstance(loaded, str) else loaded
 
 
+class Number(fields.Integer):
+    """A whole number between two bounds, both allowed."""
+
+    default_error_messages = {  # noqa: RUF012
+        "required": "is required.",
+        "null": "must not be empty.",
+        "invalid": "must be a whole number.",
+    }
+
+    def __init__(
+        self,
+        *,
+        label: str,
+        minimum: int,
+        maximum: int,
+        help: str = "",  # noqa: A002  # the word that forms use
+        example: str = "",
+        **kwargs: Any,
+    ) -> None:
+        bounds = validate.Range(min=minimum, max=maximum, error="must be between {min} and {max}.")
+        metadata = {"label": label, "help": help, "example": example, "secret": False}
+        super().__init__(validate=bounds, metadata=metadata, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        # Python counts true as 1, and 1.5 would be cut to 1.
+        if isinstance(value, bool | float):
+            raise self.make_error("invalid", input=value)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class Flag(fields.Boolean):
+    """Yes or no."""
+
+    default_error_messages = {  # noqa: RUF012
+        "required": "is required.",
+        "null": "must not be empty.",
+        "invalid": "must be true or false.",
+    }
+
+    def __init__(self, *, label: str, help: str = "", **kwargs: Any) -> None:  # noqa: A002  # the word that forms use
+        super().__init__(metadata={"label": label, "help": help, "example": "true", "secret": False}, **kwargs)
+
+
+class Group(fields.Nested):
+    """Several fields under one name, described by a schema of their own."""
+
+    default_error_messages = {  # noqa: RUF012
+        "required": "is required.",
+        "null": "must not be empty.",
+        "type": "must be an object of names and values.",
+    }
+
+    def __init__(self, schema: type[Schema], *, label: str, help: str = "", **kwargs: Any) -> None:  # noqa: A002
+        super().__init__(schema, metadata={"label": label, "help": help, "example": "", "secret": False}, **kwargs)
+
+
 def secret_names(schema: Schema) -> frozenset[str]:
-    """Names of the fields of `schema` whose values are secrets."""
-    return frozenset(name for name, field in schema.fields.items() if field.metadata.get("secret"))
+    """Names of the fields of `schema` whose values are secrets; those inside a group with a dot: `basic.password`."""
+    names: set[str] = set()
+    for name, field in schema.fields.items():
+        if isinstance(field, Group):
+            names |= {f"{name}.{inner}" for inner in secret_names(field.schema)}
+        elif field.metadata.get("secret"):
+            names.add(name)
+    return frozenset(names)

@@ -1,4 +1,8 @@
-"""What every trigger source declares, the request it reads, and the tools for reading and for proving the sender."""
+"""What every trigger source declares, and the request it reads.
+
+Beside it stand the tools a source is made of: `proof` (who sent this), `message` (a body in our own names), `json_body`
+(checked JSON), `times` and `recording` (requests kept in files).
+"""
 
 from __future__ import annotations
 
@@ -55,7 +59,8 @@ class SourceModule(Protocol):
     """The shape of plugin/triggers/<name>.py. `replay_mark`, `answer`, `lookup` and `complete` are optional.
 
     verify raises SignatureInvalid. parse raises Unreadable; it gives no events for a handshake.
-    replay_mark gives the part of a verified request that can never honestly come twice (a signature over a time), or None.
+    `replay_mark(request, credentials) -> str | None` names what in a verified request can never honestly come twice
+    (a signature over a time), as 64 hexadecimal digits; None where the proof covers no time.
     """
 
     SOURCE: Source

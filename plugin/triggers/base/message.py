@@ -1,0 +1,265 @@
+"""Messages whose body the customer writes, in our own placeholder names: JSON, a form or a query string."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from plugin.domain.event import (
+    CATALOGUE,
+    CUSTOM_PREFIX,
+    Event,
+    EventKind,
+    Value,
+    ValueKind,
+    as_text,
+    is_unrendered,
+    tidy_values,
+)
+from plugin.errors import Unreadable
+from plugin.triggers.base import InboundRequest
+from plugin.triggers.base.json_body import read_json, storable
+from plugin.triggers.base.times import read_time
+
+#: How many events one request, and how many fields one form may hold.
+MAX_EVENTS: Final = 100
+MAX_FIELDS: Final = 1000
+
+#: Longer ids are replaced by their hash, so that every id fits an index of the database.
+MAX_ID: Final = 200
+MAX_NAME: Final = 200
+
+#: What a message means that names no kind, by the first of these it holds.
+_DEFAULT_KINDS: Final[Mapping[str, EventKind]] = {
+    "ticket": EventKind.TICKET_CLOSED,
+    "chat": EventKind.CHAT_ENDED,
+    "crm": EventKind.CRM_CHANGED,
+}
+
+#: What a sender may name. The catalogue's other names (`episode.*`, `delivery.*`, ...) are ours to fill in.
+_SENDER_ROOTS: Final = frozenset({*_DEFAULT_KINDS, "person", "event"})
+
+#: What tells one closing of a ticket or chat from another, best first.
+_MARKS: Final = ("closed_at", "ended_at", "thread_id", "updated_at")
+_MARK_NAMES: Final = frozenset(f"{root}.{mark}" for root in _DEFAULT_KINDS for mark in _MARKS)
+
+
+def read_message(
+    request: InboundRequest,
+    *,
+    kinds: Collection[EventKind],
+    id_headers: Sequence[str] = (),
+    aliases: Mapping[str, str] | None = None,
+) -> list[Event]:
+    """The events in a message written in our placeholder names, nested or dotted.
+
+    The first character decides how the body is read, since Content-Type is often wrong. A JSON list holds up to
+    MAX_EVENTS events. Without a body the query string is read; without both it is a ping, which gives no event.
+
+    kinds: what this source can give; a message that names another kind gives an event of kind `unsupported`.
+    id_headers: where the sender puts its event id, in lower case, tried before `webhook-id` and `idempotency-key`.
+    aliases: the sender's own spelling of a placeholder, and ours.
+    Raises Unreadable.
+    """
+    document = _read_document(request)
+    if document is None:
+        return []
+    messages = document if isinstance(document, list) else [document]
+    if len(messages) > MAX_EVENTS:
+        raise Unreadable(f"The list holds {len(messages)} events, and at most {MAX_EVENTS} are taken in one request.")
+    if not all(isinstance(message, dict) for message in messages):
+        raise Unreadable("The body must be a JSON object with names such as ticket.id, or a list of such objects.")
+    header_id = _header_id(request, (*id_headers, "webhook-id", "idempotency-key"))
+    several = len(messages) > 1
+    return [
+        _read_event(message, kinds, aliases or {}, f"{header_id}-{number}" if header_id and several else header_id)
+        for number, message in enumerate(messages, start=1)
+    ]
+
+
+# --- the body -------------------------------------------------------------------------------------------------------
+
+_BEGINS_LIKE_A_FORM: Final = re.compile(rb"[\w.%+-]+=")
+
+
+def _read_document(request: InboundRequest) -> Any:
+    body = request.body.lstrip().removeprefix(codecs.BOM_UTF8).strip()
+    if not body:
+        return _read_form(request.query) if request.query else None
+    if body.startswith((b"{", b"[")):
+        return read_json(request.body)
+    if _BEGINS_LIKE_A_FORM.match(body) or "form-urlencoded" in request.headers.get("content-type", "").lower():
+        return _read_form(body.decode("utf-8", "replace"))
+    if body.startswith(b"<"):
+        raise Unreadable("The body is XML; let the sender use JSON or a form.")
+    return read_json(request.body)
+
+
+def _read_form(text: str) -> Any:
+    try:
+        fields = dict(parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=MAX_FIELDS))
+    except ValueError:
+        raise Unreadable(f"The form holds more than {MAX_FIELDS} fields.") from None
+    [*values] = fields.values()
+    if len(values) == 1 and values[0].lstrip().startswith(("{", "[")):
+        # Some senders know only forms, and put the JSON they were given into a single field.
+        return read_json(values[0].encode("utf-8", "replace"))
+    return storable(fields)
+
+
+# --- one event ------------------------------------------------------------------------------------------------------
+
+
+def _read_event(
+    message: Mapping[str, Any], kinds: Collection[EventKind], aliases: Mapping[str, str], fallback_id: str | None
+) -> Event:
+    sent = dict(_flatten(message))
+    for theirs, ours in aliases.items():
+        if as_text(sent.get(theirs)):
+            sent[ours] = sent.pop(theirs)
+    root = next((root for root in _DEFAULT_KINDS if _speaks_of(root, message)), "")
+    word = as_text(sent.pop("event.kind", None)) or as_text(sent.pop("event", None))
+    kind = _kind(word, root, kinds)
+    if kind is not EventKind.UNSUPPORTED:
+        root, _, _ = kind.value.partition(".")
+    tidied = tidy_values(sent)
+    sender_id = _bounded(tidied.values.get("event.id")) or fallback_id
+    time = read_time(str(tidied.values.get("event.time", "")))
+    ours_to_say = {"event.id": sender_id, "event.kind": kind.value, "event.time": _written(time)}
+    values = {name: value for name, value in {**tidied.values, **ours_to_say}.items() if value}
+    mark = _closing_mark(sent, root)
+    notes = [
+        *_notes_on_event(kind, word, root),
+        *_notes_on_times(sent, root, time_given="event.time" in tidied.values, time=time, mark=mark),
+        *_notes_on_values(sent, tidied.values),
+    ]
+    return Event(
+        kind=kind,
+        id=sender_id,
+        time=time,
+        subject=_subject(values, root),
+        closing_mark=mark,
+        values=values,
+        unrendered=tidied.unrendered - values.keys(),
+        payload=message,
+        vendor_kind=(word or "")[:MAX_NAME],
+        notes=tuple(notes),
+    )
+
+
+def _flatten(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, item in node.items():
+        name = prefix + key
+        # The bound also keeps deeply nested long names from multiplying.
+        if len(name) > MAX_NAME or name.partition(".")[0] not in _SENDER_ROOTS:
+            continue
+        if isinstance(item, dict):
+            yield from _flatten(item, f"{name}.")
+        else:
+            yield name, item
+
+
+def _speaks_of(root: str, message: Mapping[str, Any]) -> bool:
+    return any(key == root or key.startswith(f"{root}.") for key in message)
+
+
+def _kind(word: str | None, root: str, kinds: Collection[EventKind]) -> EventKind:
+    if word is None:
+        kind = _DEFAULT_KINDS.get(root, EventKind.UNSUPPORTED)
+    else:
+        kind = next((kind for kind in EventKind if kind.value == word.casefold()), EventKind.UNSUPPORTED)
+    return kind if kind in kinds else EventKind.UNSUPPORTED
+
+
+def _subject(values: Mapping[str, Value], root: str) -> str | None:
+    number = values.get(f"{root}.id")
+    if number is None:
+        return None
+    record = values.get("crm.object", "record") if root == "crm" else None
+    return _bounded(":".join(str(part) for part in (root, record, number) if part))
+
+
+def _closing_mark(sent: Mapping[str, Any], root: str) -> str | None:
+    for mark in _MARKS:
+        text = as_text(sent.get(f"{root}.{mark}"))
+        if text and not is_unrendered(text) and (mark == "thread_id" or _names_a_moment(text)):
+            return _bounded(text)
+    return None
+
+
+def _names_a_moment(text: str) -> bool:
+    """Whether it is more than a day: a ticket may well be closed twice within one."""
+    return ":" in text or sum(character.isdigit() for character in text) >= 10
+
+
+def _header_id(request: InboundRequest, names: Sequence[str]) -> str | None:
+    found = (request.headers.get(name, "").strip() for name in names)
+    return _bounded(storable(next((value for value in found if value), None)))
+
+
+def _bounded(value: Value | None) -> str | None:
+    if not isinstance(value, str):
+        return None
+    return value if len(value) <= MAX_ID else f"sha256:{hashlib.sha256(value.encode()).hexdigest()}"
+
+
+def _written(time: datetime | None) -> str | None:
+    return time.isoformat().replace("+00:00", "Z") if time else None
+
+
+# --- remarks for the receipt ----------------------------------------------------------------------------------------
+
+_PLAIN_NAME: Final = re.compile(r"[\w.-]+", re.ASCII)
+
+
+def _notes_on_event(kind: EventKind, word: str | None, root: str) -> Iterator[str]:
+    if kind is not EventKind.UNSUPPORTED:
+        return
+    if word:
+        yield "The kind of event that the message names is none that this source acts on."
+    elif not root:
+        yield "The message names no kind of event and holds none of ticket, chat and crm."
+
+
+def _notes_on_times(
+    sent: Mapping[str, Any], root: str, *, time_given: bool, time: datetime | None, mark: str | None
+) -> Iterator[str]:
+    if time_given and time is None:
+        yield "event.time is neither ISO 8601 nor Unix time, so it was left out."
+    if mark is None and as_text(sent.get(f"{root}.updated_at")):
+        yield f"{root}.updated_at has no time of day, so it cannot tell two closings apart."
+
+
+def _notes_on_values(sent: Mapping[str, Any], values: Mapping[str, Value]) -> Iterator[str]:
+    unknown = []
+    for name, raw in sent.items():
+        if name in CATALOGUE:
+            yield from _note_on_value(name, raw, values.get(name))
+        elif not name.startswith(CUSTOM_PREFIX) and name not in _MARK_NAMES and _PLAIN_NAME.fullmatch(name):
+            unknown.append(name)
+    if unknown:
+        shown = ", ".join(unknown[:5]) + (" and more" if len(unknown) > 5 else "")
+        yield f"Not placeholders, and so only readable as payload.<name>: {shown}."
+    if any("\ufffd" in raw for raw in sent.values() if isinstance(raw, str)):
+        yield "Some characters could not be read and stand as \ufffd; the sender should send UTF-8."
+
+
+def _note_on_value(name: str, raw: object, value: Value | None) -> Iterator[str]:
+    if isinstance(raw, list) and raw and value is None:
+        yield f"{name} holds a list that cannot be read as its value, so it was left out."
+    if not isinstance(raw, str) or value is None or raw.strip() == value:
+        return
+    match CATALOGUE[name].kind:
+        case ValueKind.URL:
+            yield f"{name} came without https://, which was added."
+        case ValueKind.EMAIL:
+            yield f"{name} came as a name with an address; the address was taken."
+        case ValueKind.STATUS if raw.strip().casefold() != value:
+            yield f"{name} came as “{raw.strip()}” and was read as {value}."
+        case _:
+            pass
