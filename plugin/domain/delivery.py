@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import Final
 
 from plugin.domain.outcome import Reason
-from plugin.domain.survey_call import SurveyCall
 
 #: How long a claim is valid.
 LEASE: Final = timedelta(seconds=45)
@@ -51,25 +50,6 @@ MOVES: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
 
 #: States in which something is still to happen: partial indices cover just these.
 LIVE_STATES: Final = (DeliveryState.SCHEDULED, DeliveryState.CLAIMED, DeliveryState.UNCERTAIN)
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A delivery that this worker holds for one call. epoch fences: a settle with an older one is late.
-
-    attempts: calls made before this one (deferrals not counted). step: the vendor's name of the step to make.
-    """
-
-    delivery_id: str
-    tenant_id: str
-    connection_id: str
-    epoch: int
-    attempts: int
-    step: str
-    call: SurveyCall
-    memory: Mapping[str, str]
-    expires_at: datetime
-    claimed_at: datetime
 
 
 @dataclass(frozen=True)

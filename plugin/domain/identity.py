@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b32encode, urlsafe_b64encode
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -30,3 +31,23 @@ def new_reference(entropy: Entropy) -> str:
 def new_key(entropy: Entropy) -> str:
     """The unguessable part of a source's URL: 32 URL-safe characters (192 bits)."""
     return urlsafe_b64encode(entropy(24)).decode("ascii")
+
+
+@dataclass(frozen=True)
+class Mint:
+    """The clock and the dice of one process, handed to whatever makes ids. A test gives fixed ones."""
+
+    clock: Callable[[], datetime]
+    entropy: Entropy
+
+    def now(self) -> datetime:
+        return self.clock()
+
+    def id(self) -> str:
+        return new_id(self.clock(), self.entropy)
+
+    def reference(self) -> str:
+        return new_reference(self.entropy)
+
+    def key(self) -> str:
+        return new_key(self.entropy)

@@ -9,13 +9,13 @@ everywhere, and `checkpoint()` runs in one process (the worker) while it holds t
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, Table, event, insert, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
@@ -74,6 +74,17 @@ class Database:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def put_row(db: Connection, table: Table, tenant_id: str, values: Mapping[str, Any]) -> bool:
+    """Insert or change a row by its id; whether it is new."""
+    changed = db.execute(
+        update(table).where(table.c.tenant_id == tenant_id, table.c.id == values["id"]).values(**values)
+    )
+    if changed.rowcount:
+        return False
+    db.execute(insert(table).values(tenant_id=tenant_id, **values))
+    return True
 
 
 def sqlite_path(url: str) -> Path:

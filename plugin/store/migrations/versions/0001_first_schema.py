@@ -418,6 +418,7 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.String(length=26), nullable=False),
         sa.Column("parameters", sa.JSON(), nullable=False),
         sa.Column("memory", sa.Text(), nullable=True, comment="sealed"),
+        sa.Column("person", sa.String(length=64), nullable=True),
         sa.ForeignKeyConstraint(
             ["delivery_id"], ["deliveries.id"], name=op.f("fk_delivery_calls_delivery_id"), ondelete="CASCADE"
         ),

@@ -1,0 +1,1 @@
+"""The only place that orders steps: accept, plan, deliver, replay."""

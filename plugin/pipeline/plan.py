@@ -1,0 +1,133 @@
+"""Planning an event: rule, mapping, then what the vendor's schema says of the values. Decides, stores nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from marshmallow import ValidationError
+
+from plugin import registry
+from plugin.domain.episode import Episode
+from plugin.domain.event import Event
+from plugin.domain.mapping import Filled, Values, fill
+from plugin.domain.rule import Rule, choose_rules
+from plugin.domain.verdict import Cause, Decision, Verdict
+from plugin.errors import flatten_problems
+from plugin.store.rules import BoundRule
+
+#: Where several things are wrong with one mapping, the verdict carries the first of these.
+_WORST_FIRST: Final = (Cause.TEMPLATE, Cause.UNRENDERED, Cause.MISSING, Cause.TOO_LONG)
+
+
+@dataclass(frozen=True)
+class PlannedCall:
+    """A survey call to be made. parameters are what the vendor gets, by its own names."""
+
+    bound: BoundRule
+    reference: str
+    step: str
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class PlannedVerdict:
+    """call: set when the verdict is to be acted on. preview: the call that a source in state test only shows."""
+
+    verdict: Verdict
+    rule_id: str | None
+    call: PlannedCall | None = None
+    preview: PlannedCall | None = None
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What is known around an event.
+
+    episode: which closing it is part of, if any. repeated: that closing has been planned before.
+    test: its source is in state test. language: the tenant's, for people whose own is unknown.
+    """
+
+    source: str
+    test: bool
+    episode: Episode | None
+    repeated: bool
+    language: str
+
+
+def plan_event(
+    event: Event,
+    event_id: str,
+    rules: Sequence[BoundRule],
+    around: Circumstances,
+    new_reference: Callable[[], str],
+) -> list[PlannedVerdict]:
+    """One planned verdict for each rule, in order; a single one without a rule when there are none."""
+    bound_by_id = {bound.rule.id: bound for bound in rules}
+    lookup = _values(event, event_id, around, {}).lookup
+    planned: list[PlannedVerdict] = []
+    for rule, verdict in choose_rules([bound.rule for bound in rules], around.source, event.kind, lookup):
+        if rule is None or verdict.decision is not Decision.ASK:
+            planned.append(PlannedVerdict(verdict, rule.id if rule else None))
+        elif around.repeated:
+            repeated = Verdict(rule.name, Decision.NO, Cause.SAME_EPISODE)
+            planned.append(PlannedVerdict(repeated, rule.id))
+        else:
+            reference = new_reference()
+            values = _values(event, event_id, around, {"delivery.reference": reference})
+            planned.append(_plan_call(bound_by_id[rule.id], values, reference, test=around.test))
+    return planned
+
+
+def _values(event: Event, event_id: str, around: Circumstances, extra: Mapping[str, str]) -> Values:
+    known = {"event.id": event.id or event_id, "event.kind": str(event.kind), **extra}
+    if event.time is not None:
+        known["event.time"] = event.time.isoformat()
+    if around.episode is not None:
+        known |= {"episode.id": around.episode.id, "episode.number": str(around.episode.number)}
+    if "person.language" not in event.values:
+        known["person.language"] = around.language
+    return Values(event, known)
+
+
+def _plan_call(bound: BoundRule, values: Values, reference: str, *, test: bool) -> PlannedVerdict:
+    rule = bound.rule
+    call = registry.vendor(bound.vendor).VENDOR.calls.get(rule.call)
+    if call is None:
+        missing = Verdict(rule.name, Decision.PROBLEM, Cause.TEMPLATE, f"{bound.vendor} has no call named {rule.call}.")
+        return PlannedVerdict(missing, rule.id)
+    schema = call.parameters()
+    required = [name for name, field in schema.fields.items() if field.required]
+    filled = fill({**call.defaults, **rule.parameters}, values, required=required)
+    if filled.problems:
+        return PlannedVerdict(_problem_verdict(rule, filled), rule.id)
+    try:
+        parameters = schema.load(filled.values)
+    except ValidationError as error:
+        return PlannedVerdict(_refused_verdict(rule, filled, error, schema.fields), rule.id)
+    planned = PlannedCall(bound, reference, call.steps[0].name, parameters)
+    if test:
+        verdict = Verdict(rule.name, Decision.NO, Cause.TEST_STATE, warnings=filled.warnings)
+        return PlannedVerdict(verdict, rule.id, preview=planned)
+    return PlannedVerdict(Verdict(rule.name, Decision.ASK, Cause.MATCHED, warnings=filled.warnings), rule.id, planned)
+
+
+def _problem_verdict(rule: Rule, filled: Filled) -> Verdict:
+    causes = {problem.cause for problem in filled.problems}
+    worst = next(cause for cause in _WORST_FIRST if cause in causes)
+    detail = " ".join(f"{problem.parameter}: {problem.message}" for problem in filled.problems)
+    return Verdict(rule.name, Decision.PROBLEM, worst, detail, filled.warnings)
+
+
+def _refused_verdict(rule: Rule, filled: Filled, error: ValidationError, fields: Mapping[str, object]) -> Verdict:
+    """What the vendor's schema says of the filled values."""
+    problems = flatten_problems("", error.messages)
+    too_long = any(
+        len(filled.values.get(problem.place, ""))
+        > getattr(fields.get(problem.place), "metadata", {}).get("max_length", 0)
+        for problem in problems
+        if problem.place in filled.values
+    )
+    detail = " ".join(str(problem) for problem in problems)
+    return Verdict(rule.name, Decision.PROBLEM, Cause.TOO_LONG if too_long else Cause.TEMPLATE, detail, filled.warnings)

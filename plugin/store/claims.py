@@ -1,0 +1,341 @@
+"""Claiming deliveries for a call and settling what it brought. HTTP happens in between, in no transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, case, func, insert, or_, select, update
+
+from plugin.domain.delivery import LEASE, DeliveryState, Settlement
+from plugin.domain.outcome import Reason
+from plugin.store.deliveries import expire_due, lower_lane
+from plugin.store.tables import attempts, connections, deliveries, delivery_calls, lanes
+
+#: Calls that may be under way through one connection at a time.
+LANE_CAP: Final = 8
+#: Lanes that one claim looks at.
+_LANES_A_TIME: Final = 16
+
+
+@dataclass(frozen=True)
+class ClaimedRow:
+    """A claimed delivery with all that its call needs; settings and memory are sealed."""
+
+    id: str
+    tenant_id: str
+    connection_id: str
+    vendor: str
+    settings: str
+    call: str
+    step: str
+    parameters: Mapping[str, str]
+    memory: str | None
+    attempts: int
+    epoch: int
+    resend: bool
+    hanging: bool
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class FinishedAttempt:
+    """What is known of one HTTP call, for its row. url and parameters are masked."""
+
+    finished_at: datetime
+    duration: float | None = None
+    method: str | None = None
+    url: str | None = None
+    parameters: Sequence[tuple[str, str]] = ()
+    status: int | None = None
+    outcome: str = ""
+
+
+# --- claiming -------------------------------------------------------------------------------------------------------
+
+
+def claim(db: Connection, *, worker: str, now: datetime, free: int, free_for_hanging: int) -> list[ClaimedRow]:
+    """Claim what up to `free` senders can start at once, the longest unserved lanes first.
+
+    Each claim writes its attempt, so that it is also the mark "may be on its way". Lanes whose last call timed out
+    get at most `free_for_hanging` of the senders between them.
+    """
+    claimed: list[ClaimedRow] = []
+    due_lanes = db.execute(
+        select(lanes.c.connection_id, lanes.c.hanging)
+        .where(lanes.c.next_due <= now, lanes.c.paused.is_(False))
+        .order_by(lanes.c.served_at)
+        .limit(_LANES_A_TIME)
+    ).all()
+    for connection_id, hanging in due_lanes:
+        room = min(free - len(claimed), LANE_CAP - _in_flight(db, connection_id))
+        if hanging:
+            room = min(room, free_for_hanging)
+        rows = _claim_lane(db, connection_id, worker, now, room) if room > 0 else []
+        if hanging:
+            free_for_hanging -= len(rows)
+        claimed += rows
+        _serve_lane(db, connection_id, now, served=bool(rows))
+    return claimed
+
+
+def _in_flight(db: Connection, connection_id: str) -> int:
+    return db.execute(
+        select(func.count()).where(deliveries.c.connection_id == connection_id, deliveries.c.state == "claimed")
+    ).scalar_one()
+
+
+def _claim_lane(db: Connection, connection_id: str, worker: str, now: datetime, room: int) -> list[ClaimedRow]:
+    expire_due(db, deliveries.c.connection_id == connection_id, now)
+    chosen = (
+        select(deliveries.c.id)
+        .where(
+            deliveries.c.connection_id == connection_id,
+            deliveries.c.state == "scheduled",
+            deliveries.c.due <= now,
+        )
+        .order_by(deliveries.c.due, deliveries.c.id)
+        .limit(room)
+    )
+    ids = db.execute(
+        update(deliveries)
+        .where(deliveries.c.id.in_(chosen), deliveries.c.state == "scheduled")
+        .values(state="claimed", lease_epoch=deliveries.c.lease_epoch + 1, leased_until=now + LEASE)
+        .returning(deliveries.c.id)
+    ).scalars()
+    rows = _claimed_rows(db, list(ids))
+    if rows:
+        db.execute(
+            insert(attempts),
+            [
+                {
+                    "delivery_id": row.id,
+                    "tenant_id": row.tenant_id,
+                    "epoch": row.epoch,
+                    "step": row.step,
+                    "worker": worker,
+                    "claimed_at": now,
+                }
+                for row in rows
+            ],
+        )
+    return rows
+
+
+def _claimed_rows(db: Connection, ids: list[str]) -> list[ClaimedRow]:
+    if not ids:
+        return []
+    query = (
+        select(
+            deliveries.c.id,
+            deliveries.c.tenant_id,
+            deliveries.c.connection_id,
+            connections.c.vendor,
+            connections.c.settings,
+            deliveries.c.call,
+            deliveries.c.step,
+            delivery_calls.c.parameters,
+            delivery_calls.c.memory,
+            deliveries.c.attempts,
+            deliveries.c.lease_epoch.label("epoch"),
+            deliveries.c.resend,
+            lanes.c.hanging,
+            deliveries.c.expires_at,
+        )
+        .join(lanes, lanes.c.connection_id == deliveries.c.connection_id)
+        .join(connections, connections.c.id == deliveries.c.connection_id)
+        .join(delivery_calls, delivery_calls.c.delivery_id == deliveries.c.id)
+        .where(deliveries.c.id.in_(ids))
+        .order_by(deliveries.c.due, deliveries.c.id)
+    )
+    return [ClaimedRow(**row) for row in db.execute(query).mappings()]
+
+
+def _serve_lane(db: Connection, connection_id: str, now: datetime, *, served: bool) -> None:
+    earliest = (
+        select(func.min(deliveries.c.due))
+        .where(deliveries.c.connection_id == connection_id, deliveries.c.state == "scheduled")
+        .scalar_subquery()
+    )
+    values: dict[str, Any] = {"next_due": earliest}
+    if served:
+        values["served_at"] = now
+    db.execute(update(lanes).where(lanes.c.connection_id == connection_id).values(**values))
+
+
+# --- settling ---------------------------------------------------------------------------------------------------------
+
+
+def settle(
+    db: Connection,
+    row: ClaimedRow,
+    settlement: Settlement,
+    attempt: FinishedAttempt,
+    *,
+    sealed_memory: str | None = None,
+) -> bool:
+    """Record what a call brought and, unless a newer claim or a person's decision came first, apply it.
+
+    A known answer counts even when the lease has run out meanwhile. Gives whether it was applied.
+    """
+    changed = db.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.tenant_id == row.tenant_id,
+            deliveries.c.id == row.id,
+            deliveries.c.lease_epoch == row.epoch,
+            deliveries.c.state.in_(("claimed", "uncertain")),
+        )
+        .values(**_settled_values(settlement, attempt.finished_at))
+    )
+    applied = changed.rowcount == 1
+    _record_attempt(db, row, settlement, attempt, late=not applied)
+    if applied:
+        if settlement.next_step is not None:
+            db.execute(
+                update(delivery_calls).where(delivery_calls.c.delivery_id == row.id).values(memory=sealed_memory)
+            )
+        if settlement.due is not None:
+            lower_lane(db, row.connection_id, settlement.due)
+    return applied
+
+
+def _settled_values(settlement: Settlement, now: datetime) -> dict[str, Any]:
+    values: dict[str, Any] = {"state": settlement.state, "reason": settlement.reason, "leased_until": None}
+    if settlement.counts:
+        values["attempts"] = deliveries.c.attempts + 1
+    if settlement.state is DeliveryState.SCHEDULED:
+        # Never later than the end of its freshness, so that it is expired on time and not a retry later.
+        values["due"] = case((deliveries.c.expires_at < settlement.due, deliveries.c.expires_at), else_=settlement.due)
+    else:
+        values["settled_at"] = now
+    if settlement.next_step is not None:
+        values["step"] = settlement.next_step
+    if settlement.vendor_reference is not None:
+        values["vendor_reference"] = settlement.vendor_reference
+    return values
+
+
+def _record_attempt(
+    db: Connection, row: ClaimedRow, settlement: Settlement, attempt: FinishedAttempt, *, late: bool
+) -> None:
+    db.execute(
+        update(attempts)
+        .where(attempts.c.delivery_id == row.id, attempts.c.epoch == row.epoch)
+        .values(
+            finished_at=attempt.finished_at,
+            duration=attempt.duration,
+            method=attempt.method,
+            url=attempt.url,
+            parameters=[list(pair) for pair in attempt.parameters],
+            status=attempt.status,
+            outcome=attempt.outcome,
+            reason=settlement.reason,
+            words=settlement.words,
+            late=late,
+        )
+    )
+
+
+def mark_lane(db: Connection, connection_id: str, *, hanging: bool) -> None:
+    """Remember whether a lane's last call timed out."""
+    db.execute(
+        update(lanes)
+        .where(lanes.c.connection_id == connection_id, lanes.c.hanging.is_(not hanging))
+        .values(hanging=hanging)
+    )
+
+
+def note_success(db: Connection, connection_id: str, now: datetime) -> None:
+    db.execute(
+        update(connections)
+        .where(connections.c.id == connection_id)
+        .values(last_success_at=now, strikes=0, last_struck=None)
+    )
+
+
+def strike(db: Connection, row: ClaimedRow) -> int:
+    """Count a refusal that may be the connection's fault; gives how many came in a row for different people."""
+    person = db.execute(
+        select(func.coalesce(delivery_calls.c.person, delivery_calls.c.delivery_id)).where(
+            delivery_calls.c.delivery_id == row.id
+        )
+    ).scalar_one()
+    db.execute(
+        update(connections)
+        .where(
+            connections.c.id == row.connection_id,
+            or_(connections.c.last_struck.is_(None), connections.c.last_struck != person),
+        )
+        .values(strikes=connections.c.strikes + 1, last_struck=person)
+    )
+    strikes: int = db.execute(select(connections.c.strikes).where(connections.c.id == row.connection_id)).scalar_one()
+    return strikes
+
+
+@dataclass(frozen=True)
+class LostClaim:
+    """A claim whose worker went silent."""
+
+    id: str
+    tenant_id: str
+    connection_id: str
+    vendor: str
+    call: str
+    step: str
+    epoch: int
+    resend: bool
+
+
+def lost_claims(db: Connection, now: datetime, limit: int = 100) -> list[LostClaim]:
+    query = (
+        select(
+            deliveries.c.id,
+            deliveries.c.tenant_id,
+            deliveries.c.connection_id,
+            connections.c.vendor,
+            deliveries.c.call,
+            deliveries.c.step,
+            deliveries.c.lease_epoch.label("epoch"),
+            deliveries.c.resend,
+        )
+        .join(connections, connections.c.id == deliveries.c.connection_id)
+        .where(deliveries.c.state == "claimed", deliveries.c.leased_until <= now)
+        .limit(limit)
+    )
+    return [LostClaim(**row) for row in db.execute(query).mappings()]
+
+
+def recover(db: Connection, lost: LostClaim, now: datetime, *, repeat: bool) -> None:
+    """Decide a lost claim: again when repeating is safe, else uncertain. The epoch stays, so a late answer applies."""
+    state = DeliveryState.SCHEDULED if repeat else DeliveryState.UNCERTAIN
+    values: dict[str, Any] = {"state": state, "reason": Reason.LEASE_LOST, "leased_until": None}
+    if repeat:
+        values["due"] = now
+        # A late answer must not settle the row any more once it may be claimed anew.
+        values["lease_epoch"] = deliveries.c.lease_epoch + 1
+    else:
+        values["settled_at"] = now
+    changed = db.execute(
+        update(deliveries)
+        .where(deliveries.c.id == lost.id, deliveries.c.lease_epoch == lost.epoch, deliveries.c.state == "claimed")
+        .values(**values)
+    )
+    if changed.rowcount:
+        db.execute(
+            update(attempts)
+            .where(attempts.c.delivery_id == lost.id, attempts.c.epoch == lost.epoch)
+            .values(finished_at=now, outcome="lost", reason=Reason.LEASE_LOST)
+        )
+    if repeat:
+        lower_lane(db, lost.connection_id, now)
+
+
+def seconds_to_next(db: Connection, now: datetime) -> float | None:
+    """Until the next lane is due; None when nothing waits."""
+    earliest = db.execute(
+        select(func.min(lanes.c.next_due)).where(lanes.c.paused.is_(False), lanes.c.next_due.is_not(None))
+    ).scalar()
+    return None if earliest is None else max((earliest - now) / timedelta(seconds=1), 0.0)

@@ -1,0 +1,128 @@
+"""Connections to survey vendors, their pauses and their lanes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from plugin.errors import NotFound
+from plugin.store.database import put_row
+from plugin.store.tables import connections, deliveries, lanes
+
+
+@dataclass(frozen=True)
+class StoredConnection:
+    """A connection's row; `settings` is sealed."""
+
+    id: str
+    tenant_id: str
+    name: str
+    vendor: str
+    settings: str
+    paused_at: datetime | None
+    paused_reason: str | None
+    paused_words: str | None
+    last_success_at: datetime | None
+
+
+_CONNECTION_COLUMNS = (
+    connections.c.id,
+    connections.c.tenant_id,
+    connections.c.name,
+    connections.c.vendor,
+    connections.c.settings,
+    connections.c.paused_at,
+    connections.c.paused_reason,
+    connections.c.paused_words,
+    connections.c.last_success_at,
+)
+
+
+def connections_of(db: Connection, tenant_id: str) -> list[StoredConnection]:
+    query = (
+        select(*_CONNECTION_COLUMNS)
+        .where(connections.c.tenant_id == tenant_id, connections.c.removed_at.is_(None))
+        .order_by(connections.c.position)
+    )
+    return [StoredConnection(*row) for row in db.execute(query)]
+
+
+def connection_by_name(db: Connection, tenant_id: str, name: str) -> StoredConnection:
+    """Raises NotFound."""
+    for connection in connections_of(db, tenant_id):
+        if connection.name == name:
+            return connection
+    raise NotFound(f"This tenant has no connection named {name}.")
+
+
+def connection_by_id(db: Connection, tenant_id: str, connection_id: str) -> StoredConnection:
+    """Also one that has been removed: deliveries remember it. Raises NotFound."""
+    row = db.execute(
+        select(*_CONNECTION_COLUMNS).where(connections.c.tenant_id == tenant_id, connections.c.id == connection_id)
+    ).one_or_none()
+    if row is None:
+        raise NotFound("This connection does not exist.")
+    return StoredConnection(*row)
+
+
+def put_connection(db: Connection, tenant_id: str, values: Mapping[str, Any], now: datetime) -> None:
+    """Insert or change a connection by its id; a new one gets its lane."""
+    if put_row(db, connections, tenant_id, values):
+        db.execute(insert(lanes).values(connection_id=values["id"], tenant_id=tenant_id, served_at=now))
+
+
+def remove_connection(db: Connection, tenant_id: str, connection_id: str, now: datetime) -> None:
+    db.execute(
+        update(connections)
+        .where(connections.c.tenant_id == tenant_id, connections.c.id == connection_id)
+        .values(removed_at=now)
+    )
+
+
+def pause_connection(
+    db: Connection, tenant_id: str, connection_id: str, *, reason: str, words: str, now: datetime
+) -> None:
+    """Stop calling through a connection. Its deliveries stay scheduled and are shown as parked."""
+    db.execute(
+        update(connections)
+        .where(
+            connections.c.tenant_id == tenant_id, connections.c.id == connection_id, connections.c.paused_at.is_(None)
+        )
+        .values(paused_at=now, paused_reason=reason, paused_words=words)
+    )
+    db.execute(
+        update(lanes).where(lanes.c.tenant_id == tenant_id, lanes.c.connection_id == connection_id).values(paused=True)
+    )
+
+
+def resume_connection(db: Connection, tenant_id: str, connection_id: str) -> None:
+    """Call through a connection again; what was parked is due at once or when its own time comes."""
+    db.execute(
+        update(connections)
+        .where(connections.c.tenant_id == tenant_id, connections.c.id == connection_id)
+        .values(paused_at=None, paused_reason=None, paused_words=None, strikes=0, last_struck=None)
+    )
+    earliest = (
+        select(func.min(deliveries.c.due))
+        .where(deliveries.c.connection_id == connection_id, deliveries.c.state == "scheduled")
+        .scalar_subquery()
+    )
+    db.execute(
+        update(lanes)
+        .where(lanes.c.tenant_id == tenant_id, lanes.c.connection_id == connection_id)
+        .values(paused=False, hanging=False, next_due=earliest)
+    )
+
+
+def parked_counts(db: Connection, tenant_id: str) -> dict[str, int]:
+    """Scheduled deliveries by connection id."""
+    query = (
+        select(deliveries.c.connection_id, func.count().label("parked"))
+        .where(deliveries.c.tenant_id == tenant_id, deliveries.c.state == "scheduled")
+        .group_by(deliveries.c.connection_id)
+    )
+    return {row.connection_id: row.parked for row in db.execute(query)}

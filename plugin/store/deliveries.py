@@ -1,0 +1,126 @@
+"""Deliveries: the durable promise of a survey call, and the ends that need no call: cancelled, expired."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
+
+from plugin.domain.delivery import DeliveryState
+from plugin.domain.outcome import Reason
+from plugin.store.tables import deliveries, delivery_calls, lanes
+
+
+@dataclass(frozen=True)
+class NewDelivery:
+    """unit_id: what the rule asks for at most once: the episode, or the event where there is none."""
+
+    id: str
+    connection_id: str
+    rule_id: str
+    event_id: str
+    unit_id: str
+    reference: str
+    call: str
+    step: str
+    parameters: Mapping[str, str]
+    person: str | None
+    due: datetime
+    expires_at: datetime
+    created_at: datetime
+    replay_of: str | None = None
+
+
+def add_delivery(db: Connection, tenant_id: str, new: NewDelivery) -> None:
+    """Store a promise and let its lane know when it is due."""
+    db.execute(
+        insert(deliveries).values(
+            id=new.id,
+            tenant_id=tenant_id,
+            connection_id=new.connection_id,
+            rule_id=new.rule_id,
+            event_id=new.event_id,
+            unit_id=new.unit_id,
+            reference=new.reference,
+            replay_of=new.replay_of,
+            state=DeliveryState.SCHEDULED,
+            call=new.call,
+            step=new.step,
+            due=new.due,
+            expires_at=new.expires_at,
+            created_at=new.created_at,
+        )
+    )
+    db.execute(
+        insert(delivery_calls).values(
+            delivery_id=new.id, tenant_id=tenant_id, parameters=dict(new.parameters), person=new.person
+        )
+    )
+    lower_lane(db, new.connection_id, new.due)
+
+
+def lower_lane(db: Connection, connection_id: str, due: datetime) -> None:
+    """Have a lane looked at by `due`. Only a later time is changed, so that a busy lane's row is left alone."""
+    db.execute(
+        update(lanes)
+        .where(lanes.c.connection_id == connection_id, or_(lanes.c.next_due.is_(None), lanes.c.next_due > due))
+        .values(next_due=due)
+    )
+
+
+# --- what a person may do ---------------------------------------------------------------------------------------------
+
+
+def cancel(db: Connection, tenant_id: str, which: ColumnElement[bool], now: datetime) -> int:
+    """Cancel scheduled and uncertain deliveries among `which`; gives how many. A claimed one is on its way already."""
+    return db.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.tenant_id == tenant_id,
+            which,
+            deliveries.c.state.in_(("scheduled", "uncertain")),
+        )
+        .values(state="cancelled", reason=Reason.CANCELLED, settled_at=now)
+    ).rowcount
+
+
+def cancel_by_id(db: Connection, tenant_id: str, delivery_id: str, now: datetime) -> bool:
+    return cancel(db, tenant_id, deliveries.c.id == delivery_id, now) == 1
+
+
+def cancel_of_rule(db: Connection, tenant_id: str, rule_id: str, now: datetime) -> int:
+    return cancel(db, tenant_id, and_(deliveries.c.rule_id == rule_id, deliveries.c.state == "scheduled"), now)
+
+
+def cancel_of_connection(db: Connection, tenant_id: str, connection_id: str, now: datetime) -> int:
+    return cancel(
+        db, tenant_id, and_(deliveries.c.connection_id == connection_id, deliveries.c.state == "scheduled"), now
+    )
+
+
+def expire_due(db: Connection, which: ColumnElement[bool], now: datetime) -> int:
+    """End the scheduled deliveries among `which` that are no longer fresh; gives how many."""
+    return db.execute(
+        update(deliveries)
+        .where(which, deliveries.c.state == "scheduled", deliveries.c.expires_at <= now)
+        .values(state="expired", reason=Reason.EXPIRED, settled_at=now)
+    ).rowcount
+
+
+def expire_parked(db: Connection, now: datetime) -> int:
+    """End what grew stale behind a paused connection, where no claim passes by."""
+    paused = select(lanes.c.connection_id).where(lanes.c.paused.is_(True))
+    return expire_due(db, deliveries.c.connection_id.in_(paused), now)
+
+
+def has_stale_parked(db: Connection, now: datetime) -> bool:
+    """Whether `expire_parked` has something to do."""
+    query = (
+        select(deliveries.c.id)
+        .join(lanes, lanes.c.connection_id == deliveries.c.connection_id)
+        .where(lanes.c.paused.is_(True), deliveries.c.state == "scheduled", deliveries.c.expires_at <= now)
+        .limit(1)
+    )
+    return db.execute(query).first() is not None

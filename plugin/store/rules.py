@@ -1,0 +1,106 @@
+"""Rules, as rows: the definition is what the tenant wrote, without the names that stand in columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+
+from plugin.domain.event import EventKind
+from plugin.domain.rule import AnyOf, Condition, Rule
+from plugin.store.database import put_row
+from plugin.store.tables import connections, events, rules, triggers, verdicts
+
+
+@dataclass(frozen=True)
+class BoundRule:
+    """A rule with what its survey call goes through."""
+
+    rule: Rule
+    connection_id: str
+    vendor: str
+
+
+def rules_of(db: Connection, tenant_id: str) -> list[BoundRule]:
+    """All rules of a tenant, in the order they decide in."""
+    query = (
+        select(rules.c.id, rules.c.name, rules.c.definition, connections.c.id, connections.c.name, connections.c.vendor)
+        .join(connections, connections.c.id == rules.c.connection_id)
+        .where(rules.c.tenant_id == tenant_id, rules.c.removed_at.is_(None))
+        .order_by(rules.c.position)
+    )
+    return [
+        BoundRule(read_rule(rule_id, name, connection, definition), connection_id, vendor)
+        for rule_id, name, definition, connection_id, connection, vendor in db.execute(query)
+    ]
+
+
+def put_rule(db: Connection, tenant_id: str, values: Mapping[str, Any]) -> None:
+    """Insert or change a rule by its id."""
+    put_row(db, rules, tenant_id, values)
+
+
+def remove_rule(db: Connection, tenant_id: str, rule_id: str, now: datetime) -> None:
+    db.execute(update(rules).where(rules.c.tenant_id == tenant_id, rules.c.id == rule_id).values(removed_at=now))
+
+
+def verdict_counts(db: Connection, tenant_id: str, since: datetime) -> dict[str, dict[str, int]]:
+    """How often each rule decided what, by rule id and decision."""
+    query = (
+        select(verdicts.c.rule_id, verdicts.c.decision, func.count().label("times"))
+        .join(events, events.c.id == verdicts.c.event_id)
+        .join(triggers, triggers.c.id == events.c.trigger_id)
+        .where(triggers.c.tenant_id == tenant_id, triggers.c.received_at >= since, verdicts.c.rule_id.is_not(None))
+        .group_by(verdicts.c.rule_id, verdicts.c.decision)
+    )
+    counts: dict[str, dict[str, int]] = {}
+    for row in db.execute(query):
+        counts.setdefault(row.rule_id, {})[row.decision] = row.times
+    return counts
+
+
+def write_rule(rule: Rule) -> dict[str, Any]:
+    """The definition of a rule, for its row."""
+    return {
+        "enabled": rule.enabled,
+        "stop": rule.stop,
+        "sources": list(rule.sources) if rule.sources is not None else None,
+        "events": [str(kind) for kind in rule.events],
+        "conditions": [_write_condition(condition) for condition in rule.conditions],
+        "call": rule.call,
+        "parameters": dict(rule.parameters),
+    }
+
+
+def read_rule(rule_id: str, name: str, connection: str, definition: Mapping[str, Any]) -> Rule:
+    """The other way round."""
+    return Rule(
+        id=rule_id,
+        name=name,
+        connection=connection,
+        call=definition["call"],
+        enabled=definition["enabled"],
+        stop=definition["stop"],
+        sources=tuple(definition["sources"]) if definition["sources"] is not None else None,
+        events=tuple(EventKind(kind) for kind in definition["events"]),
+        conditions=tuple(read_condition(condition) for condition in definition["conditions"]),
+        parameters=definition["parameters"],
+    )
+
+
+def _write_condition(condition: Condition | AnyOf) -> dict[str, Any]:
+    if isinstance(condition, AnyOf):
+        return {"any": [_write_condition(inner) for inner in condition.any]}
+    value = list(condition.value) if isinstance(condition.value, tuple) else condition.value
+    return {"field": condition.field, "op": condition.op, "value": value}
+
+
+def read_condition(definition: Mapping[str, Any]) -> Condition | AnyOf:
+    """A condition as the tenant's file writes it, after the file was checked."""
+    if "any" in definition:
+        return AnyOf(tuple(read_condition(inner) for inner in definition["any"]))
+    value = definition.get("value", "")
+    return Condition(definition["field"], definition["op"], tuple(value) if isinstance(value, list) else value)

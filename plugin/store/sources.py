@@ -1,0 +1,165 @@
+"""Trigger sources and the keys in their addresses."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+
+from plugin.errors import NotFound
+from plugin.store.database import put_row
+from plugin.store.tables import source_keys, sources
+
+
+@dataclass(frozen=True)
+class StoredSource:
+    """A source's row; `credentials` is sealed."""
+
+    id: str
+    tenant_id: str
+    name: str
+    kind: str
+    state: str
+    credentials: str
+    last_request_at: datetime | None
+    last_answer: int | None
+
+
+@dataclass(frozen=True)
+class StoredKey:
+    """The address of a source; `key` is sealed. ends_at: set when a newer key took over."""
+
+    source_id: str
+    key_hash: str
+    key: str
+    created_at: datetime
+    ends_at: datetime | None
+    last_used_at: datetime | None
+
+
+def key_hash(key: str) -> str:
+    """What a source's key is found by, so that reading the database does not give the addresses away."""
+    return hashlib.sha256(f"source key|{key}".encode()).hexdigest()
+
+
+_SOURCE_COLUMNS = (
+    sources.c.id,
+    sources.c.tenant_id,
+    sources.c.name,
+    sources.c.kind,
+    sources.c.state,
+    sources.c.credentials,
+    sources.c.last_request_at,
+    sources.c.last_answer,
+)
+_KEY_COLUMNS = (
+    source_keys.c.source_id,
+    source_keys.c.key_hash,
+    source_keys.c.key,
+    source_keys.c.created_at,
+    source_keys.c.ends_at,
+    source_keys.c.last_used_at,
+)
+
+
+def sources_of(db: Connection, tenant_id: str) -> list[StoredSource]:
+    query = (
+        select(*_SOURCE_COLUMNS)
+        .where(sources.c.tenant_id == tenant_id, sources.c.removed_at.is_(None))
+        .order_by(sources.c.position)
+    )
+    return [StoredSource(*row) for row in db.execute(query)]
+
+
+def source_by_name(db: Connection, tenant_id: str, name: str) -> StoredSource:
+    """Raises NotFound."""
+    for source in sources_of(db, tenant_id):
+        if source.name == name:
+            return source
+    raise NotFound(f"This tenant has no source named {name}.")
+
+
+def source_by_key(db: Connection, key: str, now: datetime) -> StoredSource | None:
+    """The source that this key opens. The key is a secret that names its tenant, so none is given."""
+    query = (
+        select(*_SOURCE_COLUMNS)
+        .join(source_keys, source_keys.c.source_id == sources.c.id)
+        .where(
+            source_keys.c.key_hash == key_hash(key),
+            or_(source_keys.c.ends_at.is_(None), source_keys.c.ends_at > now),
+            sources.c.removed_at.is_(None),
+        )
+    )
+    row = db.execute(query).one_or_none()
+    return StoredSource(*row) if row else None
+
+
+def put_source(db: Connection, tenant_id: str, values: Mapping[str, Any]) -> None:
+    """Insert or change a source by its id."""
+    put_row(db, sources, tenant_id, values)
+
+
+def remove_source(db: Connection, tenant_id: str, source_id: str, now: datetime) -> None:
+    """Close a source: its keys open nothing from now on. Its receipts stay."""
+    db.execute(
+        update(sources).where(sources.c.tenant_id == tenant_id, sources.c.id == source_id).values(removed_at=now)
+    )
+    db.execute(delete(source_keys).where(source_keys.c.tenant_id == tenant_id, source_keys.c.source_id == source_id))
+
+
+def note_request(
+    db: Connection, tenant_id: str, source_id: str, *, key: str | None, now: datetime, answer: int
+) -> None:
+    """Remember when a source was last called and what it was answered, for the overview."""
+    db.execute(
+        update(sources)
+        .where(sources.c.tenant_id == tenant_id, sources.c.id == source_id)
+        .values(last_request_at=now, last_answer=answer)
+    )
+    if key is not None:
+        db.execute(
+            update(source_keys)
+            .where(source_keys.c.tenant_id == tenant_id, source_keys.c.key_hash == key_hash(key))
+            .values(last_used_at=now)
+        )
+
+
+def keys_of(db: Connection, tenant_id: str, now: datetime) -> dict[str, list[StoredKey]]:
+    """The live keys of each source by its id, newest first."""
+    query = (
+        select(*_KEY_COLUMNS)
+        .where(
+            source_keys.c.tenant_id == tenant_id,
+            or_(source_keys.c.ends_at.is_(None), source_keys.c.ends_at > now),
+        )
+        .order_by(source_keys.c.ends_at.is_not(None), source_keys.c.created_at.desc())
+    )
+    keys: dict[str, list[StoredKey]] = {}
+    for row in db.execute(query):
+        stored = StoredKey(*row)
+        keys.setdefault(stored.source_id, []).append(stored)
+    return keys
+
+
+def key_owner(db: Connection, key: str) -> str | None:
+    """The id of the source that has this key, of whichever tenant: keys are unique over the whole installation."""
+    return db.execute(select(source_keys.c.source_id).where(source_keys.c.key_hash == key_hash(key))).scalar()
+
+
+def add_key(db: Connection, tenant_id: str, stored: StoredKey) -> None:
+    db.execute(insert(source_keys).values(tenant_id=tenant_id, **vars(stored)))
+
+
+def end_keys(db: Connection, tenant_id: str, source_id: str, *, but: str, ends_at: datetime) -> None:
+    """Let every key of a source but the one with hash `but` end at `ends_at`, and that one not at all."""
+    mine = and_(source_keys.c.tenant_id == tenant_id, source_keys.c.source_id == source_id)
+    db.execute(
+        update(source_keys)
+        .where(mine, source_keys.c.key_hash != but, source_keys.c.ends_at.is_(None))
+        .values(ends_at=ends_at)
+    )
+    db.execute(update(source_keys).where(mine, source_keys.c.key_hash == but).values(ends_at=None))
