@@ -35,37 +35,46 @@ class OutboundRequest:
     query, form: pairs in order; a value may be a `Secret`. form is sent as application/x-www-form-urlencoded.
     json: a document for a JSON body; must not hold secrets.
     At most one of form and json is given.
+
+    Raises ValueError for both of them, and for a path segment `.` or `..`, which everybody on the way may fold.
+    Half of a surrogate pair, which no encoding can carry, is sent as a question mark.
     """
 
     method: str
     origin: str
-    path: tuple[Text, ...] = ()
-    query: tuple[tuple[str, Text], ...] = ()
+    path: tuple[Text, ...] = field(default=(), repr=False)
+    query: tuple[tuple[str, Text], ...] = field(default=(), repr=False)
     form: tuple[tuple[str, Text], ...] | None = field(default=None, repr=False)
     json: Any = field(default=None, repr=False)
-    headers: tuple[tuple[str, Text], ...] = ()
+    headers: tuple[tuple[str, Text], ...] = field(default=(), repr=False)
     trailing_slash: bool = False
+
+    def __post_init__(self) -> None:
+        if self.form is not None and self.json is not None:
+            raise ValueError("a request has one body, a form or a JSON document")
+        if any(reveal(segment) in {".", ".."} for segment in self.path):
+            raise ValueError("a path segment must not be . or ..")
 
     def url(self) -> str:
         """The URL as it is called. Holds secrets: for the outbound door only."""
-        return self._written(lambda value: quote(reveal(value), safe=""))
+        return self._written(lambda value: _encoded(reveal(value)))
 
     def body(self) -> tuple[bytes, str] | None:
         """The body and its content type. Holds secrets: for the outbound door only."""
         if self.form is not None:
             pairs = [(name, reveal(value)) for name, value in self.form]
-            return urlencode(pairs).encode("ascii"), "application/x-www-form-urlencoded"
+            return urlencode(pairs, errors="replace").encode("ascii"), "application/x-www-form-urlencoded"
         if self.json is not None:
-            return json.dumps(self.json, ensure_ascii=False).encode(), "application/json"
+            return json.dumps(self.json, ensure_ascii=False).encode("utf-8", "replace"), "application/json"
         return None
 
     def shown_url(self) -> str:
         """The URL fit for a page or a log: secrets and e-mail addresses masked."""
-        written = self._written(lambda value: MASK if isinstance(value, Secret) else quote(value, safe=""))
+        written = self._written(lambda value: MASK if isinstance(value, Secret) else _encoded(value))
         return mask(written, self.secrets)
 
     def shown_parameters(self) -> list[tuple[str, str]]:
-        """Everything that is sent but headers, by name, secrets masked, addresses readable.
+        """What query and body send, by name, secrets masked, addresses readable.
 
         For the tenant's own pages and commands only, never for logs.
         """
@@ -89,8 +98,12 @@ class OutboundRequest:
         path = "".join(f"/{encode(segment)}" for segment in self.path)
         url = self.origin + path + ("/" if self.trailing_slash or not path else "")
         if self.query:
-            url += "?" + "&".join(f"{quote(name, safe='')}={encode(value)}" for name, value in self.query)
+            url += "?" + "&".join(f"{_encoded(name)}={encode(value)}" for name, value in self.query)
         return url
+
+
+def _encoded(text: str) -> str:
+    return quote(text, safe="", errors="replace")
 
 
 @dataclass(frozen=True)
@@ -123,8 +136,11 @@ class OutboundResponse:
 def origin_of(url: str) -> str:
     """Scheme, host and explicit port of `url`, in lower case, default ports left out.
 
-    Raises ValueError when `url` has no http(s) scheme and host, or carries user information.
+    Raises ValueError when `url` has no http(s) scheme and host, carries user information, or holds white space or
+    control characters, some of which a URL parser would silently drop.
     """
+    if any(character.isspace() or not character.isprintable() for character in url):
+        raise ValueError("white space in an address")
     parts = urlsplit(url)
     if parts.scheme.lower() not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
         raise ValueError("not an http or https address")
