@@ -62,6 +62,10 @@ class TenantFileInvalid(SurveyPluginError):
         self.problems = tuple(problems)
 
 
+class TemplateInvalid(SurveyPluginError):
+    """A template of a mapping cannot be accepted. The message follows its place: `is longer than 4,000 characters.`"""
+
+
 class NotFound(SurveyPluginError):
     """A tenant, source, connection, delivery or receipt of that name does not exist."""
 
