@@ -187,18 +187,35 @@ class Event:
 
 
 _UNRENDERED: Final = re.compile(r"\{\{[^{}]*\}\}|#\{[^{}]*\}|\{\$[^{}]*\}", re.DOTALL)
-_JOINED_ADDRESS: Final = re.compile(r"^[^<>]*<\s*([^<>\s]+@[^<>\s]+)\s*>$")
+#: One `@` only, which keeps the time linear on a hostile value.
+_JOINED_ADDRESS: Final = re.compile(r"[^<>]*<\s*([^<>@\s]+@[^<>@\s]+)\s*>")
 _SCHEME: Final = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
+#: Decimals with an exponent beyond this are written in scientific notation: `1E+999999` is a megabyte otherwise.
+_PLAIN_EXPONENT: Final = 40
+
+
+def number_text(number: int | Decimal) -> str:
+    """`number` with its digits as they were sent: `0.00000010`, not `1.0E-7`."""
+    if isinstance(number, Decimal) and number.is_finite() and abs(number.adjusted()) <= _PLAIN_EXPONENT:
+        return format(number, "f")
+    return str(number)
+
+
 def as_text(raw: object) -> str | None:
-    """A JSON leaf as text, exactly as it was written; None for null, empty text, lists and objects."""
+    """A JSON leaf as text without white space around it; None for null, blank text, lists and objects.
+
+    Decimals keep their digits as they were sent; a float has lost them already and is written in its shortest form.
+    """
     if isinstance(raw, bool):
         return "true" if raw else "false"
     if isinstance(raw, str):
         return raw.strip() or None
+    if isinstance(raw, float):
+        return number_text(Decimal(repr(raw)))
     if isinstance(raw, int | Decimal):
-        return str(raw)
+        return number_text(raw)
     return None
 
 
@@ -216,7 +233,7 @@ def tidy(kind: ValueKind, raw: object) -> Value | None:
         return None
     match kind:
         case ValueKind.EMAIL:
-            joined = _JOINED_ADDRESS.match(text)
+            joined = _JOINED_ADDRESS.fullmatch(text)
             return joined[1] if joined else text
         case ValueKind.URL:
             # Zendesk's ticket.url comes without a scheme; a relative path is left alone.
@@ -224,12 +241,13 @@ def tidy(kind: ValueKind, raw: object) -> Value | None:
         case ValueKind.STATUS:
             return STATUS_WORDS.get(text.casefold(), text.casefold())
         case _:
-            return text
+            # What a person wrote, a subject above all, stays as it is to the last blank.
+            return raw if isinstance(raw, str) else text
 
 
 def _tidy_list(raw: object) -> tuple[str, ...] | None:
     if isinstance(raw, list | tuple):
-        items = [as_text(item) for item in raw]
+        items = [as_text(item) for item in raw if not is_unrendered(item)]
     elif (text := as_text(raw)) is not None:
         items = list(re.split(r"[,;]\s*|\s+", text))
     else:
@@ -247,15 +265,18 @@ STATUS_WORDS: Final[Mapping[str, str]] = {
     "nová": "new",
     "новий": "new",
     "нова": "new",
+    "нове": "new",
     "neu": "new",
     "open": "open",
     "otwarte": "open",
     "otwarty": "open",
+    "otwarta": "open",
     "otevřený": "open",
     "otevřeno": "open",
     "otvorený": "open",
     "відкрито": "open",
     "відкритий": "open",
+    "відкрита": "open",
     "offen": "open",
     "pending": "pending",
     "oczekujące": "pending",
@@ -265,6 +286,7 @@ STATUS_WORDS: Final[Mapping[str, str]] = {
     "čakajúci": "pending",
     "очікування": "pending",
     "в очікуванні": "pending",
+    "очікує": "pending",
     "wartend": "pending",
     "on-hold": "hold",
     "on hold": "hold",
@@ -280,6 +302,7 @@ STATUS_WORDS: Final[Mapping[str, str]] = {
     "resolved": "solved",
     "rozwiązane": "solved",
     "rozwiązany": "solved",
+    "rozwiązana": "solved",
     "rozwiązano": "solved",
     "vyřešený": "solved",
     "vyřešené": "solved",
@@ -288,19 +311,24 @@ STATUS_WORDS: Final[Mapping[str, str]] = {
     "vyriešené": "solved",
     "вирішено": "solved",
     "вирішений": "solved",
+    "вирішена": "solved",
     "розв'язано": "solved",
+    "розв’язано": "solved",
     "gelöst": "solved",
     "closed": "closed",
     "zamknięte": "closed",
     "zamknięty": "closed",
+    "zamknięta": "closed",
     "zamknięto": "closed",
     "uzavřený": "closed",
     "uzavřené": "closed",
     "uzavřeno": "closed",
     "zatvorený": "closed",
+    "zatvorené": "closed",
     "uzavretý": "closed",
     "закрито": "closed",
     "закритий": "closed",
+    "закрита": "closed",
     "geschlossen": "closed",
 }
 
@@ -330,7 +358,7 @@ def tidy_values(raw: Mapping[str, object]) -> TidyValues:
             values[name] = value
     _complete_names(values)
     _add_person(values, unrendered)
-    return TidyValues(values, frozenset(unrendered))
+    return TidyValues(values, frozenset(unrendered - values.keys()))
 
 
 def _complete_names(values: dict[str, Value]) -> None:
@@ -348,7 +376,6 @@ def _add_person(values: dict[str, Value], unrendered: set[str]) -> None:
         for prefix in _PERSON_SOURCES:
             if f"{prefix}.{leaf}" in values:
                 values[name] = values[f"{prefix}.{leaf}"]
-                unrendered.discard(name)
                 break
             if f"{prefix}.{leaf}" in unrendered:
                 unrendered.add(name)

@@ -48,7 +48,7 @@ REASON_SENTENCES: Mapping[Reason, str] = {
     Reason.INVALID_ADDRESS: "The vendor does not accept this e-mail address or phone number.",
     Reason.INVALID_CALL: "The vendor says that the request is wrong.",
     Reason.NOT_FOUND: "The vendor does not know what was asked for; check the survey, collector and template ids.",
-    Reason.REDIRECTED: "The vendor answered with a redirect, which is never followed; check the origin of the connection.",
+    Reason.REDIRECTED: "The vendor answered with a redirect, which is never followed; check the connection's origin.",
     Reason.REFUSED: "The vendor refused the call without a reason that we know.",
     Reason.CREDENTIALS: "The vendor refused the credentials; the connection is paused until they are mended.",
     Reason.QUOTA: "The vendor's quota for this account is used up; the connection is paused.",

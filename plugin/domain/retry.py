@@ -20,7 +20,8 @@ from plugin.domain.outcome import (
 
 #: Waits before the second, third, ... attempt; after the last one, that one again.
 DELAYS: Final = tuple(timedelta(seconds=seconds) for seconds in (10, 60, 300, 1800, 7200, 21600, 43200, 86400))
-#: The longest wait that a vendor may ask for.
+#: The shortest and the longest wait that a vendor may ask for.
+SHORTEST_RETRY_AFTER: Final = timedelta(seconds=1)
 LONGEST_RETRY_AFTER: Final = timedelta(hours=24)
 
 #: Gives a number in [0, 1): injected, so that a test can fix it.
@@ -28,7 +29,7 @@ Chance = Callable[[], float]
 
 
 def delay_before(attempt: int, chance: Chance) -> timedelta:
-    """Wait after `attempt` calls (1 or more) have failed: half of it fixed, half by chance, so that a crowd spreads out."""
+    """Wait after `attempt` calls (1 or more) have failed: half of it fixed, half by chance, so that a crowd spreads."""
     delay = DELAYS[min(attempt, len(DELAYS)) - 1]
     return delay / 2 + delay / 2 * chance()
 
@@ -60,14 +61,16 @@ def decide_next(
         case Uncertain(reason=reason, words=words) if not repeat_safe:
             return Settlement(DeliveryState.UNCERTAIN, reason, words)
         case Uncertain(reason=reason, words=words):
-            return _again(reason, words, None, attempts, now, chance)
-        case RetryLater(reason=reason, words=words, after=after):
-            # Past expires_at the claim turns the row to expired by itself; the receipt then shows this reason before it.
-            return _again(reason, words, after, attempts, now, chance)
+            wait, counts = delay_before(attempts + 1, chance), True
+        case RetryLater(reason=reason, words=words, after=None):
+            wait, counts = delay_before(attempts + 1, chance), True
+        case RetryLater(reason=reason, words=words, after=float() | int() as asked):
+            wait, counts = _asked_wait(asked), False
+    # Not later than expires_at: there the claim turns the row to expired, and the receipt says so without delay.
+    return Settlement(DeliveryState.SCHEDULED, reason, words, due=min(now + wait, expires_at), counts=counts)
 
 
-def _again(reason: Reason, words: str, after: float | None, attempts: int, now: datetime, chance: Chance) -> Settlement:
-    if after is not None:
-        wait = min(timedelta(seconds=max(after, 1.0)), LONGEST_RETRY_AFTER)
-        return Settlement(DeliveryState.SCHEDULED, reason, words, due=now + wait, counts=False)
-    return Settlement(DeliveryState.SCHEDULED, reason, words, due=now + delay_before(attempts + 1, chance))
+def _asked_wait(seconds: float) -> timedelta:
+    # The number is the vendor's, so it may be anything; a timedelta takes neither a huge number nor NaN.
+    shortest, longest = SHORTEST_RETRY_AFTER.total_seconds(), LONGEST_RETRY_AFTER.total_seconds()
+    return timedelta(seconds=min(max(shortest, seconds), longest))
