@@ -31,6 +31,26 @@ class Place:
         return f"{self.tenant}|{self.table}|{self.row}|{self.field}".encode()
 
 
+def credentials_place(tenant_id: str, source_id: str) -> Place:
+    return Place(tenant_id, "sources", source_id, "credentials")
+
+
+def key_place(tenant_id: str, source_id: str) -> Place:
+    return Place(tenant_id, "source_keys", source_id, "key")
+
+
+def settings_place(tenant_id: str, connection_id: str) -> Place:
+    return Place(tenant_id, "connections", connection_id, "settings")
+
+
+def memory_place(tenant_id: str, delivery_id: str) -> Place:
+    return Place(tenant_id, "delivery_calls", delivery_id, "memory")
+
+
+def document_place(tenant_id: str, version: int) -> Place:
+    return Place(tenant_id, "configurations", str(version), "document")
+
+
 class Vault:
     """Seals with the first key of the ring and opens with any of them.
 

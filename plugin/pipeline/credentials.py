@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from plugin import registry
 from plugin.store.connections import StoredConnection
 from plugin.store.sources import StoredSource
-from plugin.vault import Place, Vault
-
-
-def credentials_place(tenant_id: str, source_id: str) -> Place:
-    return Place(tenant_id, "sources", source_id, "credentials")
-
-
-def key_place(tenant_id: str, source_id: str) -> Place:
-    return Place(tenant_id, "source_keys", source_id, "key")
-
-
-def settings_place(tenant_id: str, connection_id: str) -> Place:
-    return Place(tenant_id, "connections", connection_id, "settings")
-
-
-def memory_place(tenant_id: str, delivery_id: str) -> Place:
-    return Place(tenant_id, "delivery_calls", delivery_id, "memory")
+from plugin.vault import Vault, credentials_place, memory_place, settings_place
 
 
 def load_credentials(vault: Vault, source: StoredSource) -> registry.Credentials:
@@ -50,3 +35,11 @@ def connection_settings(vault: Vault, connection: StoredConnection) -> registry.
         vendor=connection.vendor,
         sealed=connection.settings,
     )
+
+
+def load_memory(vault: Vault, tenant_id: str, delivery_id: str, sealed: str | None) -> Mapping[str, str]:
+    """What an earlier step of a delivery left for the next. Raises VaultError."""
+    if sealed is None:
+        return {}
+    opened: dict[str, str] = json.loads(vault.open(sealed, memory_place(tenant_id, delivery_id)))
+    return opened

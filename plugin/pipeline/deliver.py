@@ -21,11 +21,11 @@ from plugin.domain.retry import Chance, decide_next
 from plugin.domain.survey_call import OutboundRequest, OutboundResponse, SurveyCall
 from plugin.errors import OutboundFailed, VaultError
 from plugin.outbound import Outbound
-from plugin.pipeline.credentials import load_settings, memory_place
+from plugin.pipeline.credentials import load_memory, load_settings
 from plugin.redaction import mask_secrets
 from plugin.store import claims, connections, deliveries
 from plugin.store.claims import ClaimedRow, FinishedAttempt
-from plugin.vault import Vault
+from plugin.vault import Vault, memory_place
 
 #: Refusals in a row, for different people and without a success between, that pause a connection.
 STRIKES: Final = 3
@@ -73,7 +73,7 @@ class Deliverer:
         survey_call = SurveyCall(row.vendor, row.call, row.parameters)
         try:
             settings = self._settings(row)
-            memory = self._memory(row)
+            memory = load_memory(self._vault, row.tenant_id, row.id, row.memory)
             request = registry.vendor(row.vendor).build_request(survey_call, settings, row.step, memory)
         except VaultError as error:
             return self._finish(row, Rejected(Reason.CREDENTIALS, str(error)), None, None, 0.0)
@@ -101,12 +101,6 @@ class Deliverer:
             vendor=row.vendor,
             sealed=row.settings,
         )
-
-    def _memory(self, row: ClaimedRow) -> Mapping[str, str]:
-        if row.memory is None:
-            return {}
-        opened: dict[str, str] = json.loads(self._vault.open(row.memory, memory_place(row.tenant_id, row.id)))
-        return opened
 
     def _finish(
         self,

@@ -1,0 +1,19 @@
+"""A tenant's configuration as YAML: read, check, compare, write."""
+
+from plugin.tenant_file.apply import Applied, apply_configuration, stored_document
+from plugin.tenant_file.check import CheckedTenant, check_document
+from plugin.tenant_file.compare import Change, compare_documents
+from plugin.tenant_file.document import dump_document, empty_document, read_document
+
+__all__ = [
+    "Applied",
+    "Change",
+    "CheckedTenant",
+    "apply_configuration",
+    "check_document",
+    "compare_documents",
+    "dump_document",
+    "empty_document",
+    "read_document",
+    "stored_document",
+]

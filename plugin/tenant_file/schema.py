@@ -1,0 +1,167 @@
+"""The shape of a tenant's configuration. What depends on a connector is checked in check.py."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+
+from plugin.domain.event import CATALOGUE, EventKind, is_known
+from plugin.domain.rule import LISTED, OPERATORS, VALUELESS
+
+NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+KEY_PATTERN: Final = r"^[A-Za-z0-9_-]{16,128}$"
+
+#: Keys that a later version brings: refused by name, so that nobody believes they already work.
+_LATER_RULE_KEYS: Final = ("ask", "when_uncertain")
+
+_MESSAGES: Final[dict[str, Any]] = {
+    "required": "is required.",
+    "null": "must not be empty.",
+    "invalid": "must be text.",
+}
+
+
+class _Strict(Schema):
+    error_messages = {"unknown": "is not known here.", "type": "must be a list of keys."}  # noqa: RUF012
+
+
+def _text(**kwargs: Any) -> fields.String:
+    return fields.String(error_messages=_MESSAGES, **kwargs)
+
+
+def _name() -> fields.String:
+    message = "may hold a-z, 0-9, - and _, at most 63 characters, and starts with a letter or digit."
+    return _text(required=True, validate=validate.Regexp(NAME_PATTERN, error=message))
+
+
+def _flag(default: bool) -> fields.Boolean:
+    return fields.Boolean(load_default=default, error_messages={"invalid": "must be true or false."})
+
+
+def _list(inner: fields.Field[Any], **kwargs: Any) -> fields.List[Any]:
+    return fields.List(inner, error_messages={"invalid": "must be a list."} | _only_required(), **kwargs)
+
+
+def _only_required() -> dict[str, Any]:
+    return {"required": _MESSAGES["required"], "null": _MESSAGES["null"]}
+
+
+def _mapping(**kwargs: Any) -> fields.Mapping[Any]:
+    return fields.Dict(
+        keys=fields.String(), error_messages={"invalid": "must be a list of keys."} | _only_required(), **kwargs
+    )
+
+
+class SourceSchema(_Strict):
+    name = _name()
+    kind = _text(required=True)
+    state = _text(load_default="live", validate=validate.OneOf(["live", "test"], error="must be live or test."))
+    credentials = _mapping(load_default=dict)
+    key = fields.Raw()
+
+
+class ConnectionSchema(_Strict):
+    name = _name()
+    vendor = _text(required=True)
+    settings = _mapping(load_default=dict)
+
+
+class ConditionSchema(_Strict):
+    field = _text()
+    op = _text(validate=validate.OneOf(OPERATORS, error="must be one of: {choices}."))
+    value = fields.Raw()
+    any = fields.List(fields.Nested("ConditionSchema"), error_messages={"invalid": "must be a list."})
+
+    @validates_schema
+    def is_whole(self, data: dict[str, Any], **_kwargs: Any) -> None:
+        """Either `any` alone, or field and op with the value that the operator wants."""
+        if "any" in data:
+            if len(data) > 1:
+                raise ValidationError("`any` stands alone; put other conditions beside it as items of the list.")
+            return
+        for key in ("field", "op"):
+            if key not in data:
+                raise ValidationError(_MESSAGES["required"], key)
+        if not is_known(data["field"]):
+            raise ValidationError(unknown_placeholder(data["field"]), "field")
+        self._check_value(data["op"], data.get("value"))
+
+    @staticmethod
+    def _check_value(op: str, value: object) -> None:
+        if op in VALUELESS:
+            if value is not None:
+                raise ValidationError(f"`{op}` takes no value; leave it out.", "value")
+        elif op in LISTED:
+            if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
+                raise ValidationError(f"`{op}` takes a list of texts.", "value")
+        elif not isinstance(value, str):
+            raise ValidationError(f"`{op}` takes one text.", "value")
+
+
+class WhenSchema(_Strict):
+    events = _list(
+        _text(
+            validate=validate.OneOf(
+                [kind.value for kind in EventKind if kind is not EventKind.UNSUPPORTED],
+                error="must be one of: {choices}.",
+            )
+        ),
+        required=True,
+        validate=validate.Length(min=1, error="must name at least one kind of event."),
+    )
+    conditions = _list(fields.Nested(ConditionSchema), load_default=list)
+
+
+class RuleSchema(_Strict):
+    name = _name()
+    enabled = _flag(default=True)
+    stop = _flag(default=False)
+    sources = _list(_text())
+    when = fields.Nested(WhenSchema, required=True, error_messages=_only_required())
+    connection = _text(required=True)
+    call = _text(required=True)
+    parameters = _mapping(values=_text(), load_default=dict)
+
+    def handle_error(self, error: ValidationError, data: Any, *, many: bool, **kwargs: Any) -> None:
+        """Say of a key that a later version brings that it comes, not that it is unknown."""
+        messages = error.messages
+        for item in messages.values() if many and isinstance(messages, dict) else [messages]:
+            for key in _LATER_RULE_KEYS:
+                if isinstance(item, dict) and key in item:
+                    item[key] = ["is not supported by this version yet; leave it out."]
+        super().handle_error(error, data, many=many, **kwargs)
+
+
+class TenantSchema(_Strict):
+    tenant = _name()
+    name = _text(required=True, validate=validate.Length(min=1, max=200, error="must have 1 to 200 characters."))
+    timezone = _text(load_default="UTC")
+    language = _text(
+        load_default="en",
+        validate=validate.Regexp(
+            r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", error="must be a language tag such as pl or en-GB."
+        ),
+    )
+    sources = _list(fields.Nested(SourceSchema), load_default=list)
+    connections = _list(fields.Nested(ConnectionSchema), load_default=list)
+    rules = _list(fields.Nested(RuleSchema), load_default=list)
+
+    @validates_schema
+    def zone_exists(self, data: dict[str, Any], **_kwargs: Any) -> None:
+        if "timezone" in data:
+            try:
+                ZoneInfo(data["timezone"])
+            except (KeyError, ValueError, OSError):
+                raise ValidationError("is not a time zone name such as Europe/Warsaw.", "timezone") from None
+
+
+def unknown_placeholder(name: str) -> str:
+    """The sentence for a placeholder that does not exist, with the nearest ones that do."""
+    near = get_close_matches(name, CATALOGUE, n=2, cutoff=0.6)
+    hint = f" Did you mean {' or '.join(near)}?" if near else " See the list of placeholders."
+    shown = re.sub(r"[^\w.-]", "?", name)[:80]
+    return f"there is no placeholder {shown}.{hint}"
