@@ -11,9 +11,9 @@ from typing import Any, Final, NoReturn
 
 from plugin.errors import Unreadable
 
-#: How deep a document may nest, and how many digits a number may have, written out.
+#: How deep a document may nest, and how many digits a number may have; enough for every double written out.
 MAX_DEPTH: Final = 64
-MAX_DIGITS: Final = 300
+MAX_DIGITS: Final = 400
 
 
 def read_json(body: bytes) -> Any:

@@ -66,9 +66,10 @@ def read_message(
     aliases: the sender's own spelling of a placeholder, and ours.
     Raises Unreadable.
     """
-    document = _read_document(request)
-    if document is None:
+    body = request.body.lstrip().removeprefix(codecs.BOM_UTF8).strip()
+    if not body and not request.query:
         return []
+    document = _read_body(request, body) if body else _read_form(request.query)
     messages = document if isinstance(document, list) else [document]
     if len(messages) > MAX_EVENTS:
         raise Unreadable(f"The list holds {len(messages)} events, and at most {MAX_EVENTS} are taken in one request.")
@@ -87,10 +88,7 @@ def read_message(
 _BEGINS_LIKE_A_FORM: Final = re.compile(rb"[\w.%+-]+=")
 
 
-def _read_document(request: InboundRequest) -> Any:
-    body = request.body.lstrip().removeprefix(codecs.BOM_UTF8).strip()
-    if not body:
-        return _read_form(request.query) if request.query else None
+def _read_body(request: InboundRequest, body: bytes) -> Any:
     if body.startswith((b"{", b"[")):
         return read_json(request.body)
     if _BEGINS_LIKE_A_FORM.match(body) or "form-urlencoded" in request.headers.get("content-type", "").lower():
@@ -128,8 +126,8 @@ def _read_event(
     if kind is not EventKind.UNSUPPORTED:
         root, _, _ = kind.value.partition(".")
     tidied = tidy_values(sent)
-    sender_id = _bounded(tidied.values.get("event.id")) or fallback_id
-    time = read_time(str(tidied.values.get("event.time", "")))
+    sender_id = _bounded(as_text(tidied.values.get("event.id"))) or fallback_id
+    time = read_time(as_text(tidied.values.get("event.time")) or "")
     ours_to_say = {"event.id": sender_id, "event.kind": kind.value, "event.time": _written(time)}
     values = {name: value for name, value in {**tidied.values, **ours_to_say}.items() if value}
     mark = _closing_mark(sent, root)
@@ -177,11 +175,12 @@ def _kind(word: str | None, root: str, kinds: Collection[EventKind]) -> EventKin
 
 
 def _subject(values: Mapping[str, Value], root: str) -> str | None:
-    number = values.get(f"{root}.id")
+    number = as_text(values.get(f"{root}.id"))
     if number is None:
         return None
-    record = values.get("crm.object", "record") if root == "crm" else None
-    return _bounded(":".join(str(part) for part in (root, record, number) if part))
+    if root == "crm":
+        return _bounded(f"crm:{as_text(values.get('crm.object')) or 'record'}:{number}")
+    return _bounded(f"{root}:{number}")
 
 
 def _closing_mark(sent: Mapping[str, Any], root: str) -> str | None:
@@ -202,10 +201,10 @@ def _header_id(request: InboundRequest, names: Sequence[str]) -> str | None:
     return _bounded(storable(next((value for value in found if value), None)))
 
 
-def _bounded(value: Value | None) -> str | None:
-    if not isinstance(value, str):
-        return None
-    return value if len(value) <= MAX_ID else f"sha256:{hashlib.sha256(value.encode()).hexdigest()}"
+def _bounded(text: str | None) -> str | None:
+    if text is None or len(text) <= MAX_ID:
+        return text
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def _written(time: datetime | None) -> str | None:

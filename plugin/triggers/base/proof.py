@@ -52,9 +52,12 @@ def text_key(secret: Secret) -> bytes:
 
 def base64_key(secret: Secret) -> bytes:
     """The key of a sender that decodes its secret first, with or without `whsec_`. Raises ValueError if it is none."""
-    key = b64decode(secret.reveal().removeprefix("whsec_"), validate=True)
+    try:
+        key = b64decode(secret.reveal().removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
     if not key:
-        raise ValueError("empty")
+        raise ValueError("The secret is not base64.")
     return key
 
 
