@@ -81,6 +81,11 @@ REASONS: Final[Mapping[str, Reason]] = {
 }
 
 
+# Key and authorisation are parts of the path, where a lone dot or two means something else.
+_PATH_PART: Final = r"(?!\.{1,2}\Z)"
+_PATH_PART_MESSAGE: Final = "must be more than dots."
+
+
 class Connection(StrictSchema):
     brand = Choice(
         {name: brand.title for name, brand in BRANDS.items()},
@@ -98,9 +103,19 @@ class Connection(StrictSchema):
         pattern_message="must be a number.",
     )
     webhook_key = SecretText(
-        label="Webhook key", help="Made in your account under Settings, Integrations.", required=True
+        label="Webhook key",
+        help="Made in your account under Settings, Integrations.",
+        required=True,
+        pattern=_PATH_PART,
+        pattern_message=_PATH_PART_MESSAGE,
     )
-    webhook_auth = SecretText(label="Webhook authorisation", help="Made together with the webhook key.", required=True)
+    webhook_auth = SecretText(
+        label="Webhook authorisation",
+        help="Made together with the webhook key.",
+        required=True,
+        pattern=_PATH_PART,
+        pattern_message=_PATH_PART_MESSAGE,
+    )
     method = Choice(
         {"post": "POST", "get": "GET"},
         label="Method",
@@ -215,11 +230,12 @@ def read_response(call: SurveyCall, response: OutboundResponse, step: str, memor
     """The HTTP status of an error is documented nowhere, so the body's `type` counts whatever the status is."""
     del call, step, memory
     envelope = read_object(response)
-    kind, message = envelope.get("type"), str(envelope.get("msg", ""))
+    kind, message = envelope.get("type"), envelope.get("msg")
+    words = message if isinstance(message, str) else ""
     if kind == "success":
-        return Accepted(words=clean_words(message))
+        return Accepted(words=clean_words(words))
     if kind == "error":
-        return _read_error(response, message)
+        return _read_error(response, words)
     bare = response.text.strip(" \"'“”„.").casefold()
     if bare in REASONS:
         return Rejected(REASONS[bare], clean_words(response.text))

@@ -1,0 +1,329 @@
+"""What every survey vendor must keep to, run over whatever modules stand in plugin/surveys."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+from collections.abc import Iterator, Mapping
+from dataclasses import fields as fields_of
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import pytest
+
+import plugin.sandbox
+import plugin.surveys
+from plugin import registry
+from plugin.domain.fields import Choice
+from plugin.domain.outcome import Accepted, NextRequest, Reason, Rejected, RetryLater, Uncertain
+from plugin.domain.survey_call import OutboundRequest, OutboundResponse, SurveyCall, origin_of
+from plugin.redaction import MASK, Secret
+from plugin.surveys.base import ANY_PUBLIC_HTTPS, Call, Duration, Email, Step, YesNo
+
+TESTS = Path(__file__).parents[1]
+FIXTURES = TESTS / "fixtures" / "surveys"
+VENDORS = registry.vendor_names()
+CALLS = [(vendor, name) for vendor in VENDORS for name in registry.vendor(vendor).VENDOR.calls]
+STEPS = [
+    (vendor, name, step.name) for vendor, name in CALLS for step in registry.vendor(vendor).VENDOR.calls[name].steps
+]
+FIXTURE_FILES = sorted(FIXTURES.glob("*/*.json"))
+
+
+def call_of(vendor: str, name: str) -> Call:
+    return registry.vendor(vendor).VENDOR.calls[name]
+
+
+def read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text("utf-8"))
+
+
+def connection_of(vendor: str) -> Mapping[str, Any]:
+    """The connection of one of the vendor's fixtures, as its schema loads it."""
+    first = next(path for path in FIXTURE_FILES if path.parent.name == vendor)
+    return registry.vendor(vendor).VENDOR.connection().load(read(first)["connection"])
+
+
+def sample_value(field: Any, name: str) -> str:
+    match field:
+        case Email():
+            return f"{name}@example.com"
+        case Choice():
+            return next(iter(field.metadata["choices"]))
+        case Duration():
+            return "120"
+        case YesNo():
+            return "0"
+        case _:
+            return f"value of {name}"
+
+
+def full_call(vendor: str, name: str) -> SurveyCall:
+    """A call with a value for each declared parameter."""
+    schema = call_of(vendor, name).parameters()
+    values = {parameter: sample_value(field, parameter) for parameter, field in schema.fields.items()}
+    return SurveyCall(vendor, name, schema.load(values))
+
+
+def build(vendor: str, call: SurveyCall, step: str) -> OutboundRequest:
+    return registry.vendor(vendor).build_request(call, connection_of(vendor), step, {})
+
+
+def sent_texts(request: OutboundRequest) -> Iterator[str]:
+    """Everything that leaves, decoded piece by piece."""
+    url = urlsplit(request.url())
+    yield from (unquote(segment) for segment in url.path.split("/"))
+    yield from chain.from_iterable(parse_qsl(url.query))
+    body, content_type = request.body() or (b"", "")
+    if content_type == "application/json":
+        yield body.decode()
+    yield from chain.from_iterable(parse_qsl(body.decode()))
+
+
+# --- one name everywhere ----------------------------------------------------------------------------------------------
+
+
+def test_there_are_vendors_to_check() -> None:
+    assert {path.stem for path in Path(plugin.surveys.__path__[0]).glob("*.py")} - {"__init__", "base"} == set(VENDORS)
+    assert len(VENDORS) >= 2
+
+
+def test_each_vendor_has_a_pretended_side_and_each_pretended_side_a_vendor() -> None:
+    modules = [
+        importlib.import_module(f"plugin.sandbox.{found.name}")
+        for found in pkgutil.iter_modules(plugin.sandbox.__path__)
+    ]
+    pretended = {module.__name__.rpartition(".")[2] for module in modules if hasattr(module, "HINT")}
+    assert pretended == set(VENDORS)
+
+
+def test_each_vendor_has_fixtures_and_each_fixture_folder_a_vendor() -> None:
+    assert {path.name for path in FIXTURES.iterdir()} == set(VENDORS)
+
+
+def test_each_vendor_has_a_test_file_and_each_test_file_a_vendor() -> None:
+    tested = {path.stem.removeprefix("test_") for path in (TESTS / "surveys").glob("test_*.py")}
+    assert tested - {"surveys_base"} == set(VENDORS)
+
+
+# --- declarations -----------------------------------------------------------------------------------------------------
+
+SCHEMAS = [
+    *((f"{vendor}.connection", registry.vendor(vendor).VENDOR.connection) for vendor in VENDORS),
+    *((f"{vendor}.{name}", call_of(vendor, name).parameters) for vendor, name in CALLS),
+]
+
+
+@pytest.mark.parametrize("schema", [pytest.param(schema, id=place) for place, schema in SCHEMAS])
+def test_each_field_says_what_a_form_and_a_guide_need(schema: Any) -> None:
+    for name, field in schema().fields.items():
+        assert field.metadata["label"], name
+        assert isinstance(field.metadata["help"], str), name
+        assert isinstance(field.metadata["example"], str), name
+        assert isinstance(field.metadata["secret"], bool), name
+
+
+@pytest.mark.parametrize(("vendor", "name"), CALLS)
+def test_parameters_hold_no_secrets(vendor: str, name: str) -> None:
+    assert not any(field.metadata["secret"] for field in call_of(vendor, name).parameters().fields.values())
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_connection_loads_its_secrets_as_secrets(vendor: str) -> None:
+    schema = registry.vendor(vendor).VENDOR.connection()
+    loaded = connection_of(vendor)
+    for name, field in schema.fields.items():
+        if name in loaded:
+            assert isinstance(loaded[name], Secret) == field.metadata["secret"], name
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_the_vendor_s_origins_are_written_as_they_are_compared(vendor: str) -> None:
+    origins = registry.vendor(vendor).VENDOR.origins
+    assert origins == ANY_PUBLIC_HTTPS or [origin_of(origin) for origin in origins] == list(origins)
+
+
+@pytest.mark.parametrize(("vendor", "name"), CALLS)
+def test_each_call_is_described(vendor: str, name: str) -> None:
+    call = call_of(vendor, name)
+    assert call.label
+    assert call.help
+    assert call.defaults.keys() <= call.parameters().fields.keys()
+
+
+@pytest.mark.parametrize(("vendor", "name"), CALLS)
+def test_each_step_names_the_page_that_says_whether_it_may_be_repeated(vendor: str, name: str) -> None:
+    steps: list[Step] = list(call_of(vendor, name).steps)
+    assert steps
+    assert all(step.source.startswith("https://") for step in steps)
+    assert len({step.name for step in steps}) == len(steps)
+
+
+@pytest.mark.parametrize(("vendor", "name"), CALLS)
+def test_loading_parameters_a_second_time_changes_nothing(vendor: str, name: str) -> None:
+    loaded = full_call(vendor, name).parameters
+    assert call_of(vendor, name).parameters().load(dict(loaded)) == loaded
+
+
+# --- requests ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("vendor", "name", "step"), STEPS)
+def test_every_declared_parameter_is_sent(vendor: str, name: str, step: str) -> None:
+    call = full_call(vendor, name)
+    sent = set(sent_texts(build(vendor, call, step)))
+    assert set(call.parameters.values()) <= sent
+
+
+@pytest.mark.parametrize(("vendor", "name", "step"), STEPS)
+def test_nothing_that_is_not_declared_is_sent(vendor: str, name: str, step: str) -> None:
+    call = full_call(vendor, name)
+    more = replace(call, parameters={**call.parameters, "filterType": "everybody", "apiToken": "another"})
+    assert build(vendor, more, step) == build(vendor, call, step)
+
+
+@pytest.mark.parametrize(("vendor", "name", "step"), STEPS)
+def test_empty_parameters_are_left_out_with_their_names(vendor: str, name: str, step: str) -> None:
+    call = full_call(vendor, name)
+    required = {name for name, field in call_of(vendor, name).parameters().fields.items() if field.required}
+    emptied = {name: value if name in required else "" for name, value in call.parameters.items()}
+    dropped = {name: value for name, value in emptied.items() if value}
+    assert build(vendor, replace(call, parameters=emptied), step) == build(
+        vendor, replace(call, parameters=dropped), step
+    )
+
+
+@pytest.mark.parametrize(("vendor", "name", "step"), STEPS)
+def test_a_call_goes_to_an_origin_of_the_vendor_or_of_the_connection(vendor: str, name: str, step: str) -> None:
+    origins = registry.vendor(vendor).VENDOR.origins
+    own = {value for value in connection_of(vendor).values() if isinstance(value, str)}
+    origin = build(vendor, full_call(vendor, name), step).origin
+    assert origin == origin_of(origin)
+    assert origin in own or (origins != ANY_PUBLIC_HTTPS and origin in origins)
+
+
+@pytest.mark.parametrize(("vendor", "name", "step"), STEPS)
+def test_no_secret_is_shown(vendor: str, name: str, step: str) -> None:
+    request = build(vendor, full_call(vendor, name), step)
+    secrets = [value.reveal() for value in connection_of(vendor).values() if isinstance(value, Secret)]
+    shown = " ".join([request.shown_url(), repr(request), str(request.shown_parameters())])
+    assert secrets
+    assert not [secret for secret in secrets if secret in shown]
+
+
+@pytest.mark.parametrize(("vendor", "name", "step"), STEPS)
+def test_no_personal_value_is_in_a_repr_or_a_shown_url(vendor: str, name: str, step: str) -> None:
+    call = full_call(vendor, name)
+    request = build(vendor, call, step)
+    assert "@example.com" not in repr(request) + repr(call)
+    assert "email@example.com" not in unquote(request.shown_url())
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_every_secret_that_is_sent_is_known_for_masking(vendor: str) -> None:
+    secrets = {value for value in connection_of(vendor).values() if isinstance(value, Secret)}
+    used = {secret for name in registry.vendor(vendor).VENDOR.calls for secret in _secrets_of_steps(vendor, name)}
+    assert used == secrets
+
+
+def _secrets_of_steps(vendor: str, name: str) -> set[Secret]:
+    steps = call_of(vendor, name).steps
+    return set(chain.from_iterable(build(vendor, full_call(vendor, name), step.name).secrets for step in steps))
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=f"{path.parent.name}-{path.stem}") for path in FIXTURE_FILES])
+def test_a_recorded_answer_means_what_its_fixture_says(path: Path) -> None:
+    fixture = read(path)
+    vendor = path.parent.name
+    schema = call_of(vendor, fixture["call"]).parameters()
+    call = SurveyCall(vendor, fixture["call"], schema.load(fixture["parameters"]))
+    given = fixture["response"]
+    response = OutboundResponse(
+        given["status"], given["headers"], given["body"].encode(), origin=given.get("origin", "")
+    )
+
+    outcome = registry.vendor(vendor).read_response(call, response, fixture["step"], {})
+
+    found = {name.name: getattr(outcome, name.name) for name in fields_of(outcome)}
+    expected = dict(fixture["outcome"])
+    assert type(outcome).__name__ == expected.pop("type")
+    assert found == {**found, **expected}
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=f"{path.parent.name}-{path.stem}") for path in FIXTURE_FILES])
+def test_a_fixture_is_named_after_its_call_and_says_where_it_comes_from(path: Path) -> None:
+    fixture = read(path)
+    provenance = fixture["provenance"]
+    assert path.stem.startswith(f"{fixture['call']}__")
+    assert (provenance["kind"], bool(provenance.get("source") or provenance.get("note"))) in {
+        ("captured", True),
+        ("documentation", True),
+        ("constructed", True),
+    }
+
+
+@pytest.mark.parametrize(("vendor", "name"), CALLS)
+def test_each_call_has_fixtures_of_success_and_of_trouble(vendor: str, name: str) -> None:
+    types = {read(path)["outcome"]["type"] for path in (FIXTURES / vendor).glob(f"{name}__*.json")}
+    assert "Accepted" in types
+    assert len(types) > 1
+
+
+@pytest.mark.parametrize(("vendor", "name", "step"), STEPS)
+@pytest.mark.parametrize("body", [b"<html><h1>It works!</h1></html>", b"", b"OK", b'{"ok": 1}', b"[]", b"null"])
+def test_an_unknown_answer_is_never_taken_as_confirmation(vendor: str, name: str, step: str, body: bytes) -> None:
+    outcome = registry.vendor(vendor).read_response(full_call(vendor, name), OutboundResponse(200, body=body), step, {})
+    if call_of(vendor, name).confirms:
+        assert isinstance(outcome, Uncertain)
+        assert outcome.reason is Reason.UNRECOGNISED
+    else:
+        assert outcome == Accepted(reason=Reason.OPENED)
+
+
+@pytest.mark.parametrize(("vendor", "name", "step"), STEPS)
+@pytest.mark.parametrize("status", [199, 300, 302, 400, 401, 402, 403, 404, 408, 418, 429, 500, 502, 503, 504, 599])
+def test_a_failing_status_with_an_unknown_body_is_never_accepted(
+    vendor: str, name: str, step: str, status: int
+) -> None:
+    response = OutboundResponse(status, body=b"<html>")
+    outcome = registry.vendor(vendor).read_response(full_call(vendor, name), response, step, {})
+    assert isinstance(outcome, RetryLater | Rejected | Uncertain)
+
+
+@pytest.mark.parametrize(("vendor", "name", "step"), STEPS)
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"[" * 60_000, id="deep"),
+        pytest.param(bytes(range(256)) * 200, id="bytes"),
+        pytest.param(b'{"type": ["error"], "msg": {"a": 1}, "status": "no", "notification": 7}', id="other types"),
+        pytest.param(
+            b'{"type": "error", "msg": "\\ud800", "status": false, "notification": "\\ud800"}', id="surrogate"
+        ),
+        pytest.param("“„”".encode() * 20_000, id="quotes"),
+        pytest.param(b'{"status": true, "type": "success", "notification": "' + b"w " * 30_000 + b'"}', id="long"),
+    ],
+)
+def test_a_hostile_body_gives_short_clean_words(vendor: str, name: str, step: str, body: bytes) -> None:
+    outcome = registry.vendor(vendor).read_response(full_call(vendor, name), OutboundResponse(200, body=body), step, {})
+    assert not isinstance(outcome, NextRequest)
+    assert len(outcome.words) <= 310
+    assert not outcome.words or outcome.words.isprintable()
+
+
+@pytest.mark.parametrize(("vendor", "name", "step"), STEPS)
+def test_a_secret_that_the_vendor_repeats_can_be_masked_in_its_words(vendor: str, name: str, step: str) -> None:
+    request = build(vendor, full_call(vendor, name), step)
+    for length in range(200, 330, 7):
+        body = "x" * length + " " + request.url()
+        response = OutboundResponse(400, body=body.encode())
+        outcome = registry.vendor(vendor).read_response(full_call(vendor, name), response, step, {})
+        shown = outcome.words.replace(request.url(), MASK)
+        assert not any(secret.reveal()[:4] in shown for secret in request.secrets)

@@ -1,0 +1,403 @@
+"""The sandbox over a real socket, and that it and the connectors speak the same language."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from plugin import registry
+from plugin.domain.outcome import Accepted, Outcome, Reason
+from plugin.domain.survey_call import OutboundRequest, OutboundResponse, SurveyCall
+from plugin.sandbox.base import TROUBLES
+from plugin.sandbox.samples import DEMO_SOURCES, demo_tenant_yaml, sample_triggers
+from plugin.sandbox.server import REMEMBERED, Ledger, Received, Sandbox, create_sandbox_app, sandbox_modules
+from plugin.triggers.base import InboundRequest
+
+LAB = {"cId": "8379", "crk": "k3v9x0q2"}
+WEB = {"id_survey": "419349", "id_template": "3593"}
+#: A call of each kind, and the parameter that takes a magic word.
+CALLS = {
+    ("surveylab", "add_respondent"): (LAB, "email"),
+    ("surveylab", "page_tag"): ({"cId": "8379"}, "email"),
+    ("startquestion", "send_invitation"): (WEB, "email"),
+    ("startquestion", "send_invitation_to_token"): (WEB, "token"),
+}
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(slow_seconds=0.2) as running:
+        yield running
+
+
+def settings_for(vendor: str, origin: str, **more: str) -> Mapping[str, Any]:
+    settings = {
+        "surveylab": {"origin": origin, "link_origin": origin, "api_token": "a-token"},
+        "startquestion": {
+            "brand": "netquest_cz", "id_account": "1", "webhook_key": "k/+=", "webhook_auth": "a", "origin": origin,
+        },
+    }  # fmt: skip
+    return registry.vendor(vendor).VENDOR.connection().load({**settings[vendor], **more})
+
+
+def send(request: OutboundRequest) -> OutboundResponse:
+    url = urlsplit(request.url())
+    body, content_type = request.body() or (None, None)
+    headers = {"Content-Type": content_type} if content_type else {}
+    connection = http.client.HTTPConnection(url.netloc, timeout=10)
+    try:
+        connection.request(request.method, f"{url.path}?{url.query}" if url.query else url.path, body, headers)
+        answer = connection.getresponse()
+        found = {name.lower(): value for name, value in answer.getheaders()}
+        return OutboundResponse(answer.status, found, answer.read(), origin=request.origin)
+    finally:
+        connection.close()
+
+
+def ask(sandbox: Sandbox, vendor: str, name: str, parameters: Mapping[str, str], **settings: str) -> Outcome:
+    module = registry.vendor(vendor)
+    call = SurveyCall(vendor, name, module.VENDOR.calls[name].parameters().load(parameters))
+    step = module.VENDOR.calls[name].steps[0].name
+    request = module.build_request(call, settings_for(vendor, sandbox.origin, **settings), step, {})
+    return module.read_response(call, send(request), step, {})
+
+
+def get(sandbox: Sandbox, path: str) -> tuple[int, http.client.HTTPMessage, str]:
+    connection = http.client.HTTPConnection(urlsplit(sandbox.origin).netloc, timeout=10)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read().decode()
+    finally:
+        connection.close()
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_call_of_every_vendor_can_be_tried() -> None:
+    offered = {(vendor, name) for vendor in registry.vendor_names() for name in registry.vendor(vendor).VENDOR.calls}
+    assert set(CALLS) == offered
+
+
+@pytest.mark.parametrize(("vendor", "name"), CALLS)
+def test_an_ordinary_call_is_accepted(sandbox: Sandbox, vendor: str, name: str) -> None:
+    parameters, person = CALLS[vendor, name]
+    assert isinstance(ask(sandbox, vendor, name, {**parameters, person: "lucja@example.com"}), Accepted)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "name", "word", "reason"),
+    [
+        ("surveylab", "add_respondent", "polish", Reason.DONE),
+        ("surveylab", "add_respondent", "failed", Reason.REFUSED),
+        ("surveylab", "add_respondent", "invalid", Reason.INVALID_CALL),
+        ("surveylab", "add_respondent", "wrong-token", Reason.CREDENTIALS),
+        ("surveylab", "add_respondent", "unknown", Reason.NOT_FOUND),
+        ("surveylab", "add_respondent", "busy", Reason.RATE_LIMITED),
+        ("surveylab", "add_respondent", "error", Reason.VENDOR_UNAVAILABLE),
+        ("surveylab", "add_respondent", "broken", Reason.UNRECOGNISED),
+        ("surveylab", "page_tag", "unknown", Reason.NOT_FOUND),
+        ("surveylab", "page_tag", "broken", Reason.OPENED),
+        ("startquestion", "send_invitation", "quota", Reason.QUOTA),
+        ("startquestion", "send_invitation", "quoted", Reason.QUOTA),
+        ("startquestion", "send_invitation", "refused", Reason.REFUSED),
+        ("startquestion", "send_invitation", "busy", Reason.RATE_LIMITED),
+        ("startquestion", "send_invitation", "empty", Reason.UNRECOGNISED),
+        ("startquestion", "send_invitation", "down", Reason.VENDOR_UNAVAILABLE),
+        ("startquestion", "send_invitation", "gateway", Reason.VENDOR_ERROR),
+        ("startquestion", "send_invitation_to_token", "unsubscribed", Reason.OPTED_OUT),
+        ("startquestion", "send_invitation_to_token", "wrong-token", Reason.UNKNOWN_RESPONDENT),
+    ],
+)
+def test_a_magic_word_brings_its_answer(sandbox: Sandbox, vendor: str, name: str, word: str, reason: Reason) -> None:
+    parameters, person = CALLS[vendor, name]
+    value = f"{word.upper()}@example.com" if person == "email" else word
+    assert ask(sandbox, vendor, name, {**parameters, person: value}).reason is reason  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("vendor", "name", "settings", "reason"),
+    [
+        ("surveylab", "add_respondent", {"api_token": "wrong"}, Reason.INVALID_CALL),
+        ("startquestion", "send_invitation", {"webhook_key": "wrong"}, Reason.CREDENTIALS),
+        ("startquestion", "send_invitation", {"webhook_auth": "wrong"}, Reason.CREDENTIALS),
+    ],
+)
+def test_wrong_credentials_are_refused(
+    sandbox: Sandbox, vendor: str, name: str, settings: dict[str, str], reason: Reason
+) -> None:
+    parameters, person = CALLS[vendor, name]
+    outcome = ask(sandbox, vendor, name, {**parameters, person: "lucja@example.com"}, **settings)
+    assert outcome.reason is reason  # type: ignore[union-attr]  # each of these outcomes has one
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api.php?apiToken=t&cId=1&email=a%40b",
+        "/api.php?cId=1&email=a%40b&crk=1",
+        "/pageTag/SurveyCampaign/referrer/1",
+        "/pageTag/SurveyCampaign/cId/1/referrer",
+        "/pageTag/SurveyCampaign/cId/1/35436/referrer",
+        "/webhooks/1/k/a/unsubscribe?email=a%40b",
+        "/nothing//here",
+        "//api.php",
+    ],
+)
+def test_an_incomplete_or_unknown_call_is_not_answered_with_success(sandbox: Sandbox, path: str) -> None:
+    assert get(sandbox, path)[0] in {400, 404}
+
+
+def test_a_call_without_its_person_is_answered_with_an_error(sandbox: Sandbox) -> None:
+    status, _, body = get(sandbox, "/webhooks/1/k/a/send-invitation?id_survey=1&id_template=2")
+    assert (status, json.loads(body)["type"]) == (200, "error")
+
+
+def test_a_slow_answer_keeps_the_caller_waiting(sandbox: Sandbox) -> None:
+    begun = time.monotonic()
+    get(sandbox, "/api.php?apiToken=t&cId=1&email=slow%40example.com&crk=1")
+    assert time.monotonic() - begun >= 0.2
+
+
+def test_stopping_lets_a_waiting_caller_go() -> None:
+    with Sandbox(slow_seconds=60) as sandbox:
+        connection = http.client.HTTPConnection(urlsplit(sandbox.origin).netloc, timeout=10)
+        connection.request("GET", "/api.php?apiToken=t&cId=1&email=slow%40example.com&crk=1")
+        while not sandbox.received:
+            time.sleep(0.01)
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
+# --- what arrives -----------------------------------------------------------------------------------------------------
+
+TEXTS = [
+    "a&b=c+d#e/f?g%20h;i",
+    "\"double\" 'single' „polskie” «ukrajinské» `back`",
+    "line one\nline two\r\n\ttabbed",
+    "Zażółć gęślą jaźń",
+    "Příliš žluťoučký kůň úpěl ďábelské ódy",
+    "Щедрий ґанок їжака, б'є об'єктив",
+    "🙂 👩‍👩‍👧 e\u0301",
+    "%2E%2E %00 {{ ticket.id }} <script>alert(1)</script>",
+    "../.. ./a",
+    "  spaces around  ",
+    "+",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize(
+    ("vendor", "name", "parameter", "method"),
+    [
+        ("surveylab", "add_respondent", "custom1", "post"),
+        ("startquestion", "send_invitation", "l1", "post"),
+        ("startquestion", "send_invitation", "l1", "get"),
+    ],
+)
+def test_a_value_arrives_as_it_was_in_the_ticket(
+    sandbox: Sandbox, vendor: str, name: str, parameter: str, method: str, text: str
+) -> None:
+    parameters, person = CALLS[vendor, name]
+    settings = {"method": method} if vendor == "startquestion" else {}
+    ask(sandbox, vendor, name, {**parameters, person: "lucja@example.com", parameter: text}, **settings)
+    assert dict(sandbox.received[-1].parameters)[parameter] == text
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_value_in_a_path_arrives_as_it_was_in_the_ticket(sandbox: Sandbox, text: str) -> None:
+    ask(sandbox, "surveylab", "page_tag", {"cId": "1", "referrer": text, "custom8": "last"})
+    assert sandbox.received[-1].path == (
+        "pageTag", "SurveyCampaign", "cId", "1", "referrer", text, "custom8", "last",
+    )  # fmt: skip
+
+
+def test_keys_in_a_path_arrive_as_they_were_saved(sandbox: Sandbox) -> None:
+    ask(sandbox, "startquestion", "send_invitation", {**WEB, "email": "lucja@example.com"})
+    assert sandbox.received[-1].path == ("webhooks", "1", "k/+=", "a", "send-invitation")
+
+
+def test_one_call_is_received_once(sandbox: Sandbox) -> None:
+    before = len(sandbox.received)
+    ask(sandbox, "surveylab", "add_respondent", {**LAB, "email": "lucja@example.com"})
+    assert len(sandbox.received) == before + 1
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_sandbox_says_that_nothing_came_in_yet() -> None:
+    page = create_sandbox_app(Ledger(), lambda: None).test_client().get("/").get_data(as_text=True)
+    assert "Nothing yet." in page
+
+
+def test_the_page_lists_the_newest_call_first() -> None:
+    client = create_sandbox_app(Ledger(), lambda: None).test_client()
+    client.get("/api.php?apiToken=t&cId=first&email=a%40b&crk=1")
+    client.get("/api.php?apiToken=t&cId=second&email=a%40b&crk=2")
+    page = client.get("/").get_data(as_text=True)
+    assert 0 < page.index("second") < page.index("first")
+
+
+def test_the_page_explains_every_magic_word() -> None:
+    page = create_sandbox_app(Ledger(), lambda: None).test_client().get("/").get_data(as_text=True)
+    words = {word for module in sandbox_modules().values() for word in module.TRICKS}
+    assert words >= TROUBLES.keys()
+    assert not [word for word in words if f"<code>{word}</code>" not in page]
+
+
+def test_what_strangers_send_is_shown_and_not_run() -> None:
+    client = create_sandbox_app(Ledger(), lambda: None).test_client()
+    client.post("/anything", data="<script>alert(1)</script>", content_type="text/plain")
+    client.get("/api.php?apiToken=t&cId=1&email=a%40b&crk=%3Cscript%3E")
+    answer = client.get("/")
+    assert "<script" not in answer.get_data(as_text=True)
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+def test_the_page_asks_nobody_else() -> None:
+    page = create_sandbox_app(Ledger(), lambda: None).test_client().get("/").get_data(as_text=True)
+    assert "://" not in page
+
+
+def test_the_list_can_be_read_by_programs(sandbox: Sandbox) -> None:
+    ask(sandbox, "startquestion", "send_invitation", {**WEB, "email": "lucja@example.com", "l1": "Łucja"})
+    newest = json.loads(get(sandbox, "/received.json")[2])["received"][0]
+    assert newest["vendor"] == "startquestion"
+    assert newest["method"] == "POST"
+    assert newest["path"][-1] == "send-invitation"
+    assert ["l1", "Łucja"] in newest["form"]
+    assert newest["answer"]["status"] == 200
+
+
+def test_only_the_newest_calls_are_remembered() -> None:
+    ledger = Ledger()
+    client = create_sandbox_app(ledger, lambda: None).test_client()
+    for _ in range(REMEMBERED + 2):
+        client.get("/x")
+    numbers = [call.number for call in ledger.calls()]
+    assert (numbers[0], numbers[-1], len(numbers)) == (3, REMEMBERED + 2, REMEMBERED)
+
+
+def test_a_body_that_is_too_large_is_not_remembered() -> None:
+    ledger = Ledger()
+    answer = create_sandbox_app(ledger, lambda: None).test_client().post("/x", data=b"x" * 100_000)
+    assert (answer.status_code, ledger.calls()) == (413, [])
+
+
+def test_nothing_that_was_received_is_written_anywhere(sandbox: Sandbox, capfd: pytest.CaptureFixture[str]) -> None:
+    ask(sandbox, "surveylab", "add_respondent", {**LAB, "email": "lucja@example.com"})
+    written = capfd.readouterr()
+    assert (written.out, written.err) == ("", "")
+    assert "lucja" not in repr(sandbox.received[-1])
+
+
+def test_a_taken_port_is_an_error_that_can_be_handled(sandbox: Sandbox) -> None:
+    port = urlsplit(sandbox.origin).port
+    assert port is not None
+    with pytest.raises(OSError, match="use"):
+        Sandbox(port=port).start()
+
+
+def test_a_sandbox_that_was_not_started_has_no_address() -> None:
+    with pytest.raises(RuntimeError):
+        _ = Sandbox().origin
+
+
+def test_what_was_received_keeps_the_time() -> None:
+    ledger = Ledger()
+    before = datetime.now(UTC)
+    create_sandbox_app(ledger, lambda: None).test_client().get("/x")
+    [call] = ledger.calls()
+    assert isinstance(call, Received)
+    assert before <= call.time <= datetime.now(UTC)
+
+
+# --- samples ----------------------------------------------------------------------------------------------------------
+
+NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+SECRETS = {"support": 'text "quoted"', "chat": "c: #secret", "crm": "$token"}
+
+
+def numbered() -> Any:
+    numbers = count(1)
+    return lambda: f"id{next(numbers)}"
+
+
+def test_a_sample_is_read_by_its_source() -> None:
+    kinds = {}
+    for sample in sample_triggers(NOW, numbered()):
+        headers = {name.lower(): value for name, value in sample.headers.items()}
+        [event] = registry.source(sample.source_kind).parse(InboundRequest(sample.method, "", headers, sample.body))
+        assert event.id is not None
+        assert event.subject is not None
+        assert str(event.values["person.email"]).endswith("@example.com")
+        kinds[sample.title] = str(event.kind)
+    assert kinds == {
+        "A ticket was solved": "ticket.closed",
+        "A vip's ticket was solved": "ticket.closed",
+        "A ticket tagged no_survey was solved": "ticket.closed",
+        "A chat ended": "chat.ended",
+        "A deal was won": "crm.changed",
+    }
+
+
+def test_no_sample_repeats_one_of_an_earlier_run() -> None:
+    fresh = numbered()
+    first, second = sample_triggers(NOW, fresh), sample_triggers(NOW, fresh)
+    assert not {sample.body for sample in first} & {sample.body for sample in second}
+    ids = [sample.headers.get("X-Zendesk-Webhook-Invocation-Id") for sample in (*first, *second)]
+    given = [found for found in ids if found is not None]
+    assert len(set(given)) == len(given) == 6
+
+
+def demo() -> dict[str, Any]:
+    return yaml.safe_load(demo_tenant_yaml("http://127.0.0.1:9000", SECRETS))
+
+
+def test_the_demo_tenant_has_every_sample_s_source() -> None:
+    sources = {source["name"]: source["kind"] for source in demo()["sources"]}
+    assert sources == DEMO_SOURCES
+    assert {(sample.source, sample.source_kind) for sample in sample_triggers(NOW, numbered())} == set(sources.items())
+
+
+def test_the_demo_tenant_s_sources_have_the_secrets_given() -> None:
+    for source in demo()["sources"]:
+        registry.source(source["kind"]).SOURCE.credentials().load(source["credentials"])
+    found = json.dumps([source["credentials"] for source in demo()["sources"]])
+    assert not [secret for secret in SECRETS.values() if json.dumps(secret) not in found]
+
+
+def test_the_demo_tenant_calls_nobody_but_the_sandbox() -> None:
+    for connection in demo()["connections"]:
+        vendor = registry.vendor(connection["vendor"])
+        settings = vendor.VENDOR.connection().load(connection["settings"])
+        for name in vendor.VENDOR.calls:
+            call = SurveyCall(connection["vendor"], name, {})
+            assert vendor.build_request(call, settings, "", {}).origin == "http://127.0.0.1:9000"
+
+
+def test_the_demo_tenant_s_rules_fit_their_vendors() -> None:
+    vendors = {connection["name"]: connection["vendor"] for connection in demo()["connections"]}
+    for rule in demo()["rules"]:
+        call = registry.vendor(vendors[rule["connection"]]).VENDOR.calls[rule["call"]]
+        declared = call.parameters().fields
+        assert rule["parameters"].keys() <= declared.keys()
+        given = rule["parameters"].keys() | call.defaults.keys()
+        assert {name for name, field in declared.items() if field.required} <= given
+
+
+def test_a_demo_rule_stops_and_one_says_no() -> None:
+    rules = demo()["rules"]
+    assert [rule["name"] for rule in rules if rule.get("stop")] == ["vip tickets"]
+    assert {"field": "ticket.tags", "op": "excludes", "value": "no_survey"} in rules[1]["when"]["conditions"]
