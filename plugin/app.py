@@ -1,0 +1,128 @@
+"""Puts the parts together: the one place that knows all of them. Importing builds nothing."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import secrets
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from flask import Flask
+
+from plugin import __version__
+from plugin.config import Config, load_config
+from plugin.domain.identity import Mint
+from plugin.outbound import Outbound
+from plugin.pipeline.accept import Acceptor
+from plugin.pipeline.deliver import Deliverer
+from plugin.redaction import mask_event
+from plugin.signing import LinkSigner
+from plugin.store.database import Database
+from plugin.vault import Vault
+from plugin.web.app import create_web_app
+from plugin.web.desk import Desk
+from plugin.worker import Worker
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What web, worker and commands share. Made after forking: files and connections belong to one process."""
+
+    config: Config
+    database: Database
+    vault: Vault
+    mint: Mint
+    signer: LinkSigner
+    acceptor: Acceptor
+
+    def desk(self) -> Desk:
+        return Desk(
+            database=self.database,
+            vault=self.vault,
+            mint=self.mint,
+            signer=self.signer,
+            acceptor=self.acceptor,
+            base_url=self.config.base_url,
+            extra_origins=self.config.extra_vendor_origins,
+        )
+
+    def deliverer(self, outbound: Outbound) -> Deliverer:
+        return Deliverer(outbound, self.vault, self.mint, monotonic=time.monotonic, chance=random.random)
+
+    def outbound(self) -> Outbound:
+        config = self.config
+        return Outbound(
+            extra_origins=config.extra_vendor_origins,
+            proxy=config.outbound_proxy.reveal() if config.outbound_proxy is not None else None,
+            ca_file=config.extra_ca_file,
+            user_agent=f"survey-plugin/{__version__}",
+        )
+
+    def worker(self, outbound: Outbound) -> Worker:
+        name = f"{socket.gethostname()[:60]}-{os.getpid()}-{secrets.token_hex(3)}"
+        return Worker(self.database, self.deliverer(outbound), self.mint, name=name, threads=self.config.worker_threads)
+
+
+def system_mint() -> Mint:
+    """The machine's clock and randomness."""
+    return Mint(lambda: datetime.now(UTC), secrets.token_bytes)
+
+
+def open_parts(config: Config, mint: Mint | None = None) -> Parts:
+    """Everything that commands, web and worker share, for one process."""
+    mint = mint or system_mint()
+    database = Database(config.database_url)
+    vault = Vault(config.data_key_bytes(), mint.entropy)
+    return Parts(
+        config=config,
+        database=database,
+        vault=vault,
+        mint=mint,
+        signer=LinkSigner(config.secret_keys),
+        acceptor=Acceptor(database, vault, mint),
+    )
+
+
+def create_app(config: Config | None = None, parts: Parts | None = None) -> Flask:
+    """The WSGI application. Reads the environment when it is given nothing. Raises ConfigInvalid."""
+    if parts is None:
+        config = config or load_config(secrets.token_bytes)
+        configure_logging(config.log_format)
+        parts = open_parts(config)
+    keys = [key.reveal() for key in parts.config.secret_keys]
+    return create_web_app(parts.desk(), signing_keys=keys)
+
+
+def configure_logging(log_format: str) -> None:
+    """One line a log event on standard error, with everything masked that is a secret or an address.
+
+    Logs of libraries go the same way, from warnings on: what they say below that may quote URLs.
+    """
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        mask_event,
+    ]
+    renderer: Any = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

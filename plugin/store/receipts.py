@@ -1,0 +1,401 @@
+"""Receipts: everything that followed from one trigger, put together for people; and finding one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+
+from plugin.domain.delivery import DeliveryState
+from plugin.store.events import StoredBody, StoredEvent, StoredVerdict, body_of, events_of, verdicts_of
+from plugin.store.tables import (
+    attempts,
+    connections,
+    deliveries,
+    delivery_calls,
+    events,
+    reports,
+    rules,
+    sources,
+    triggers,
+    verdicts,
+)
+
+#: What the receipts' list can be narrowed to, besides the states of deliveries.
+NOTHING_SENT: Final = "nothing sent"
+PROBLEM: Final = "problem"
+PARKED: Final = "parked"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One HTTP call made for a delivery. url and parameters are masked; words are the vendor's."""
+
+    epoch: int
+    step: str
+    claimed_at: datetime
+    finished_at: datetime | None
+    duration: float | None
+    method: str | None
+    url: str | None
+    parameters: Sequence[Sequence[str]] | None
+    status: int | None
+    outcome: str | None
+    reason: str | None
+    words: str | None
+    late: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    kind: str
+    happened_at: datetime
+    words: str
+
+
+@dataclass(frozen=True)
+class DeliveryRecord:
+    """A delivery with its history. parked: it waits behind a paused connection."""
+
+    id: str
+    tenant_id: str
+    trigger_id: str
+    rule: str
+    connection: str
+    vendor: str
+    call: str
+    reference: str
+    state: str
+    reason: str | None
+    step: str
+    due: datetime
+    expires_at: datetime
+    attempts_made: int
+    created_at: datetime
+    settled_at: datetime | None
+    vendor_reference: str | None
+    replay_of: str | None
+    parked: bool
+    parameters: Mapping[str, str]
+    attempts: Sequence[Attempt]
+    reports: Sequence[Report]
+
+
+@dataclass(frozen=True)
+class EventRecord:
+    event: StoredEvent
+    verdicts: Sequence[StoredVerdict]
+    deliveries: Sequence[DeliveryRecord]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """body: None where retention has removed it."""
+
+    id: str
+    tenant_id: str
+    source: str
+    source_kind: str
+    source_state: str
+    received_at: datetime
+    method: str
+    cause: str | None
+    cause_detail: str
+    duplicates: int
+    body: StoredBody | None
+    events: Sequence[EventRecord]
+
+
+@dataclass(frozen=True)
+class ReceiptLine:
+    """A receipt in the list. decisions: how many rules decided what. states: of its deliveries, each once."""
+
+    id: str
+    received_at: datetime
+    source: str
+    cause: str | None
+    kinds: Sequence[str]
+    subjects: Sequence[str]
+    decisions: Mapping[str, int]
+    states: Sequence[str]
+
+
+# --- one receipt ------------------------------------------------------------------------------------------------------
+
+
+def receipt(db: Connection, tenant_id: str, receipt_id: str) -> Receipt | None:
+    """A receipt by its id, whole; None when this tenant has none of that id."""
+    row = (
+        db.execute(
+            select(
+                triggers.c.id,
+                triggers.c.tenant_id,
+                sources.c.name.label("source"),
+                sources.c.kind.label("source_kind"),
+                sources.c.state.label("source_state"),
+                triggers.c.received_at,
+                triggers.c.method,
+                triggers.c.cause,
+                triggers.c.cause_detail,
+                triggers.c.duplicates,
+            )
+            .join(sources, sources.c.id == triggers.c.source_id)
+            .where(triggers.c.tenant_id == tenant_id, triggers.c.id == receipt_id)
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        return None
+    return Receipt(
+        **row,
+        body=body_of(db, tenant_id, receipt_id),
+        events=[
+            EventRecord(event, verdicts_of(db, tenant_id, event.id), deliveries_of_event(db, tenant_id, event.id))
+            for event in events_of(db, tenant_id, receipt_id)
+        ],
+    )
+
+
+def owner_of(db: Connection, receipt_or_reference: str) -> tuple[str, str] | None:
+    """Tenant and receipt of a receipt id, a delivery id or a delivery's reference: for the operator, who sees all."""
+    row = db.execute(
+        select(triggers.c.tenant_id, triggers.c.id).where(triggers.c.id == receipt_or_reference)
+    ).one_or_none()
+    if row is None:
+        row = db.execute(
+            select(events.c.tenant_id, events.c.trigger_id)
+            .join(deliveries, deliveries.c.event_id == events.c.id)
+            .where(or_(deliveries.c.reference == receipt_or_reference, deliveries.c.id == receipt_or_reference))
+        ).one_or_none()
+    return (row[0], row[1]) if row is not None else None
+
+
+# --- deliveries -------------------------------------------------------------------------------------------------------
+
+
+def deliveries_of_event(db: Connection, tenant_id: str, event_id: str) -> list[DeliveryRecord]:
+    return _records(db, _deliveries(deliveries.c.tenant_id == tenant_id, deliveries.c.event_id == event_id))
+
+
+def delivery_by_id(db: Connection, delivery_id: str, tenant_id: str | None = None) -> DeliveryRecord | None:
+    """A delivery by its id; of whichever tenant when none is given, for the operator."""
+    which = [deliveries.c.id == delivery_id]
+    if tenant_id is not None:
+        which.append(deliveries.c.tenant_id == tenant_id)
+    found = _records(db, _deliveries(*which))
+    return found[0] if found else None
+
+
+def deliveries_of_tenant(
+    db: Connection, tenant_id: str, *, state: str | None = None, limit: int = 1000
+) -> list[DeliveryRecord]:
+    """The newest first. state: a delivery's state, or PARKED."""
+    which = [deliveries.c.tenant_id == tenant_id]
+    if state == PARKED:
+        which.append(_is_parked())
+    elif state is not None:
+        which.append(deliveries.c.state == state)
+    return _records(db, _deliveries(*which).order_by(deliveries.c.id.desc()).limit(limit))
+
+
+def state_counts(db: Connection, tenant_id: str) -> dict[str, int]:
+    """How many deliveries of a tenant are in which state."""
+    query = (
+        select(deliveries.c.state, func.count().label("number"))
+        .where(deliveries.c.tenant_id == tenant_id)
+        .group_by(deliveries.c.state)
+    )
+    return {row.state: row.number for row in db.execute(query)}
+
+
+def _is_parked() -> ColumnElement[bool]:
+    return and_(deliveries.c.state == DeliveryState.SCHEDULED, connections.c.paused_at.is_not(None))
+
+
+def _deliveries(*which: ColumnElement[bool]) -> Select[Any]:
+    return (
+        select(
+            deliveries.c.id,
+            deliveries.c.tenant_id,
+            events.c.trigger_id,
+            rules.c.name.label("rule"),
+            connections.c.name.label("connection"),
+            connections.c.vendor,
+            deliveries.c.call,
+            deliveries.c.reference,
+            deliveries.c.state,
+            deliveries.c.reason,
+            deliveries.c.step,
+            deliveries.c.due,
+            deliveries.c.expires_at,
+            deliveries.c.attempts.label("attempts_made"),
+            deliveries.c.created_at,
+            deliveries.c.settled_at,
+            deliveries.c.vendor_reference,
+            deliveries.c.replay_of,
+            _is_parked().label("parked"),
+            delivery_calls.c.parameters,
+        )
+        .join(events, events.c.id == deliveries.c.event_id)
+        .join(rules, rules.c.id == deliveries.c.rule_id)
+        .join(connections, connections.c.id == deliveries.c.connection_id)
+        .join(delivery_calls, delivery_calls.c.delivery_id == deliveries.c.id)
+        .where(*which)
+    )
+
+
+def _records(db: Connection, query: Select[Any]) -> list[DeliveryRecord]:
+    rows = db.execute(query).mappings().all()
+    ids = [row["id"] for row in rows]
+    made = _attempts(db, ids)
+    told = _reports(db, ids)
+    return [
+        DeliveryRecord(
+            **{**row, "parked": bool(row["parked"])},
+            attempts=made.get(row["id"], []),
+            reports=told.get(row["id"], []),
+        )
+        for row in rows
+    ]
+
+
+def _attempts(db: Connection, ids: Sequence[str]) -> dict[str, list[Attempt]]:
+    found: dict[str, list[Attempt]] = {}
+    query = select(
+        attempts.c.delivery_id,
+        attempts.c.epoch,
+        attempts.c.step,
+        attempts.c.claimed_at,
+        attempts.c.finished_at,
+        attempts.c.duration,
+        attempts.c.method,
+        attempts.c.url,
+        attempts.c.parameters,
+        attempts.c.status,
+        attempts.c.outcome,
+        attempts.c.reason,
+        attempts.c.words,
+        attempts.c.late,
+    )
+    for some in _batches(ids):
+        for row in db.execute(query.where(attempts.c.delivery_id.in_(some)).order_by(attempts.c.epoch)).mappings():
+            values = dict(row)
+            found.setdefault(values.pop("delivery_id"), []).append(Attempt(**values))
+    return found
+
+
+def _reports(db: Connection, ids: Sequence[str]) -> dict[str, list[Report]]:
+    found: dict[str, list[Report]] = {}
+    query = select(reports.c.delivery_id, reports.c.kind, reports.c.happened_at, reports.c.words)
+    for some in _batches(ids):
+        for delivery_id, *rest in db.execute(
+            query.where(reports.c.delivery_id.in_(some)).order_by(reports.c.happened_at)
+        ):
+            found.setdefault(delivery_id, []).append(Report(*rest))
+    return found
+
+
+def _batches(ids: Sequence[str], size: int = 500) -> list[Sequence[str]]:
+    return [ids[i : i + size] for i in range(0, len(ids), size)]
+
+
+# --- the list ---------------------------------------------------------------------------------------------------------
+
+
+def find_receipts(
+    db: Connection,
+    tenant_id: str,
+    *,
+    text: str = "",
+    state: str | None = None,
+    before: str | None = None,
+    limit: int = 50,
+) -> list[ReceiptLine]:
+    """Receipts of a tenant, the newest first.
+
+    text: a ticket's, chat's or record's id, the sender's event id, a delivery's reference or a receipt's id.
+    state: a delivery's state, or PARKED, PROBLEM, NOTHING_SENT. before: the last receipt id of the page before.
+    """
+    query = select(triggers.c.id, triggers.c.received_at, sources.c.name, triggers.c.cause)
+    query = query.join(sources, sources.c.id == triggers.c.source_id).where(triggers.c.tenant_id == tenant_id)
+    if before is not None:
+        query = query.where(triggers.c.id < before)
+    if text:
+        query = query.where(_about(tenant_id, text))
+    if state is not None:
+        query = query.where(_in_state(tenant_id, state))
+    rows = db.execute(query.order_by(triggers.c.id.desc()).limit(limit)).all()
+    return [_line(db, tenant_id, *row) for row in rows]
+
+
+def _about(tenant_id: str, text: str) -> ColumnElement[bool]:
+    subjects = [text, *(f"{kind}:{text}" for kind in ("ticket", "chat"))]
+    named = select(events.c.trigger_id).where(
+        events.c.tenant_id == tenant_id,
+        or_(
+            events.c.subject.in_(subjects),
+            events.c.subject.endswith(f":{text}", autoescape=True),
+            events.c.sender_id == text,
+        ),
+    )
+    referred = (
+        select(events.c.trigger_id)
+        .join(deliveries, deliveries.c.event_id == events.c.id)
+        .where(
+            deliveries.c.tenant_id == tenant_id,
+            or_(deliveries.c.reference == text, deliveries.c.id == text),
+        )
+    )
+    return or_(triggers.c.id == text, triggers.c.id.in_(named), triggers.c.id.in_(referred))
+
+
+def _in_state(tenant_id: str, state: str) -> ColumnElement[bool]:
+    delivered = (
+        select(events.c.trigger_id)
+        .join(deliveries, deliveries.c.event_id == events.c.id)
+        .join(connections, connections.c.id == deliveries.c.connection_id)
+        .where(deliveries.c.tenant_id == tenant_id)
+    )
+    if state == NOTHING_SENT:
+        return triggers.c.id.not_in(delivered)
+    if state == PROBLEM:
+        problems = (
+            select(events.c.trigger_id)
+            .join(verdicts, verdicts.c.event_id == events.c.id)
+            .where(verdicts.c.tenant_id == tenant_id, verdicts.c.decision == "problem")
+        )
+        return or_(triggers.c.cause.is_not(None), triggers.c.id.in_(problems))
+    if state == PARKED:
+        return triggers.c.id.in_(delivered.where(_is_parked()))
+    return triggers.c.id.in_(delivered.where(deliveries.c.state == state))
+
+
+def _line(
+    db: Connection, tenant_id: str, trigger_id: str, received_at: datetime, source: str, cause: str | None
+) -> ReceiptLine:
+    mine = db.execute(
+        select(events.c.id, events.c.kind, events.c.subject)
+        .where(events.c.tenant_id == tenant_id, events.c.trigger_id == trigger_id)
+        .order_by(events.c.position)
+    ).all()
+    ids = [row.id for row in mine]
+    decided = db.execute(
+        select(verdicts.c.decision, func.count()).where(verdicts.c.event_id.in_(ids)).group_by(verdicts.c.decision)
+    ).all()
+    states = db.execute(
+        select(deliveries.c.state).where(deliveries.c.event_id.in_(ids)).distinct().order_by(deliveries.c.state)
+    ).scalars()
+    return ReceiptLine(
+        id=trigger_id,
+        received_at=received_at,
+        source=source,
+        cause=cause,
+        kinds=list(dict.fromkeys(row.kind for row in mine)),
+        subjects=list(dict.fromkeys(row.subject for row in mine if row.subject)),
+        decisions={row[0]: row[1] for row in decided},
+        states=list(states),
+    )

@@ -1,0 +1,78 @@
+"""A source's address. The answer never waits for a vendor, and never tells more than the sender has to know.
+
+In this order: 413 too large, 404 unknown key, 401 not proven, 400 proven but unreadable, 202 stored.
+"""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Final
+
+from flask import Blueprint, Response, jsonify, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from plugin import registry
+from plugin.errors import SignatureInvalid, StoreUnavailable
+from plugin.pipeline.accept import UnreadableKept
+from plugin.registry import InboundRequest
+from plugin.store.sources import StoredSource
+from plugin.web.desk import desk
+
+#: The largest body that is read, bytes.
+LARGEST_BODY: Final = 1024 * 1024
+#: What a sender is told to wait when nothing could be stored, seconds.
+RETRY_AFTER: Final = 30
+
+_KEY: Final = re.compile(r"[A-Za-z0-9_-]{16,128}")
+
+blueprint = Blueprint("receive", __name__)
+
+
+@blueprint.route("/triggers/<key>", methods=["GET", "POST", "PUT"])
+def trigger(key: str) -> Response | tuple[Response, int]:
+    """Take one trigger. HEAD comes here as GET."""
+    request.max_content_length = LARGEST_BODY
+    # Read before anything is looked up, so that an oversized body is 413 whatever else is wrong with it.
+    body = request.get_data(cache=False)
+    source = desk().acceptor.source_for(key) if _KEY.fullmatch(key) else None
+    if source is None:
+        return jsonify(error="There is no such address."), HTTPStatus.NOT_FOUND
+    if request.method == "HEAD" or (request.method == "GET" and not request.query_string):
+        # Helpdesks and people try an address this way before they use it.
+        return jsonify(status="This address is ready to receive triggers."), HTTPStatus.OK
+    return _take(key, source, body)
+
+
+def _take(key: str, source: StoredSource, body: bytes) -> Response | tuple[Response, int]:
+    acceptor = desk().acceptor
+    inbound = InboundRequest(
+        method=request.method,
+        query=request.query_string.decode("utf-8", "replace"),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        body=body,
+    )
+    try:
+        acceptance = acceptor.accept(source, inbound, key=key)
+    except SignatureInvalid:
+        acceptor.note_refusal(source, HTTPStatus.UNAUTHORIZED)
+        return jsonify(error="The request does not prove who sent it."), HTTPStatus.UNAUTHORIZED
+    except UnreadableKept as error:
+        return jsonify(error=str(error), receipt=error.receipt), HTTPStatus.BAD_REQUEST
+    answer = getattr(registry.source(source.kind), "answer", None)
+    if answer is not None:
+        own = answer(inbound, acceptance)
+        return Response(own.body, status=own.status, content_type=own.content_type)
+    return jsonify(acceptance.as_json()), HTTPStatus.ACCEPTED
+
+
+@blueprint.errorhandler(StoreUnavailable)
+def store_away(_error: StoreUnavailable) -> tuple[Response, int, dict[str, str]]:
+    """Nothing was stored: the sender comes again."""
+    answer = jsonify(error="Nothing could be stored just now; send it again.")
+    return answer, HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": str(RETRY_AFTER)}
+
+
+@blueprint.errorhandler(RequestEntityTooLarge)
+def too_large(_error: RequestEntityTooLarge) -> tuple[Response, int]:
+    return jsonify(error=f"The body is larger than {LARGEST_BODY} bytes."), HTTPStatus.REQUEST_ENTITY_TOO_LARGE
