@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import socket
 import ssl
 import threading
@@ -37,8 +38,26 @@ class Line:
         self.clock = clock
 
 
+class _HeadReader(io.BufferedReader):
+    """Fails when the connection ends within the head, which http.client would take for the end of the headers."""
+
+    in_head = True
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        if self.in_head and not line:
+            raise http.client.RemoteDisconnected("the connection ended within the headers")
+        return line
+
+
 class _FinalResponse(http.client.HTTPResponse):
     """Passes over interim answers. http.client does so for 100 alone, and would take 103 for the answer."""
+
+    def begin(self) -> None:
+        reader = _HeadReader(self.fp.detach())
+        self.fp = reader
+        super().begin()
+        reader.in_head = False
 
     def _read_status(self) -> tuple[str, int, str]:
         while True:
@@ -86,7 +105,7 @@ class _Checked(HTTPConnection):
         try:
             addresses = _look_up(self._line.resolve, self.host, self.port, call.remaining())
             if call.public_only and self.proxy is None:
-                addresses = [entry for entry in addresses if is_public(entry[4][0])]
+                addresses = only_public(addresses)
                 if not addresses:
                     raise OutboundFailed("forbidden", f"{call.host}: it leads to no public address.", sent=False)
             sock = _dial(addresses, call, self.socket_options or ())
@@ -116,6 +135,11 @@ class _CheckedHTTP(_Checked):
 
 class _CheckedHTTPS(_Checked, HTTPSConnection):
     pass
+
+
+def only_public(addresses: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
+    """Those of a look-up's answers that may be dialled for a vendor."""
+    return [entry for entry in addresses if is_public(entry[4][0])]
 
 
 def _look_up(resolve: Resolve, host: str, port: int, seconds: float) -> Sequence[tuple[Any, ...]]:
