@@ -143,6 +143,7 @@ class Outbound:
             headers={str(name).lower(): str(value) for name, value in answer.headers.items()},
             body=body[:ANSWER_LIMIT],
             cut=len(body) > ANSWER_LIMIT,
+            origin=request.origin,
         )
 
     def _session(self) -> _Session:

@@ -75,6 +75,7 @@ def test_the_answer_comes_back_with_lower_case_header_names(serve, door, get):
         status=200,
         headers={"content-length": "18", "retry-after": "7", "content-type": "text/html"},
         body=b"<html>hello</html>",
+        origin=server.origin,
     )
     assert answer.json_object == {}
 
