@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -17,7 +17,6 @@ from plugin.domain.fields import Text
 from plugin.domain.outcome import Outcome, Reason, Rejected, RetryLater, Uncertain
 from plugin.domain.retry import LONGEST_RETRY_AFTER
 from plugin.domain.survey_call import OutboundRequest, OutboundResponse, SurveyCall, origin_of
-from plugin.errors import Problem
 
 #: A vendor whose address the tenant chooses freely, among public https addresses.
 ANY_PUBLIC_HTTPS: Final = "any public https address"
@@ -76,10 +75,10 @@ class VendorModule(Protocol):
     build_request gives the HTTP request of one step. It sends declared parameters only, and leaves out empty ones.
     read_response gives the meaning of the answer: first by its body, then by `outcome_for_status`.
 
-    Optional, and called through `check_call`:
-    `check(call_name: str, parameters: Mapping[str, str], connection: Settings) -> list[Problem]` finds what the
-    schemas cannot see when a rule is saved, such as a parameter that one brand does not have. `parameters` holds the
-    rule's templates; each problem's place is a parameter's name.
+    Optional: `check(call_name: str, parameters: Mapping[str, str], connection: Mapping[str, Any]) -> list[Problem]`
+    finds, when a rule is saved, what the schemas cannot see, such as a parameter that one brand does not have.
+    `parameters` holds the rule's templates, and each problem's place is a parameter's name. `connection` is as the
+    person wrote it: it may be wrong or incomplete, which is told elsewhere.
     """
 
     VENDOR: Vendor
@@ -95,48 +94,15 @@ class VendorModule(Protocol):
     ) -> Outcome: ...
 
 
-def check_call(
-    module: VendorModule, call_name: str, parameters: Mapping[str, str], connection: Settings
-) -> list[Problem]:
-    """What the vendor's own `check` has against a rule's parameters on this connection; nothing when it has none."""
-    check = getattr(module, "check", None)
-    return check(call_name, parameters, connection) if check else []
-
-
-def check_origins(vendor: Vendor, settings: Settings, extra: Collection[str]) -> list[Problem]:
-    """One problem for each setting that would make the vendor's calls go to an address that is not allowed.
-
-    extra: origins that the operator allows besides the vendor's own (EXTRA_VENDOR_ORIGINS).
-    """
-    problems = []
-    for name, declared in vendor.connection().fields.items():
-        origin = settings.get(name)
-        if declared.metadata.get("origin") and origin and not _may_call(vendor, origin, extra):
-            known = vendor.origins if isinstance(vendor.origins, str) else ", ".join(vendor.origins)
-            message = (
-                f"is not an address of {vendor.title}. Use {known}, or ask the operator to allow it in "
-                "EXTRA_VENDOR_ORIGINS."
-            )
-            problems.append(Problem(name, message))
-    return problems
-
-
-def _may_call(vendor: Vendor, origin: str, extra: Collection[str]) -> bool:
-    if origin in extra:
-        return True
-    if vendor.origins == ANY_PUBLIC_HTTPS:
-        return origin.startswith("https://")
-    return origin in vendor.origins
-
-
 # --- fields -----------------------------------------------------------------------------------------------------------
 
 
 class Origin(Text):
     """Where a vendor is called: scheme, host and optional port. Loads as `origin_of` writes it.
 
-    Only its form is checked here, because which addresses may be called is also the operator's decision: see
-    `check_origins`. suggestions: the vendor's known origins, for the form.
+    Only its form is checked here. Whether it may be called depends on Vendor.origins and on the operator's
+    EXTRA_VENDOR_ORIGINS, so that is checked where a tenant's file is saved, for settings named `origin` or
+    `<something>_origin`, and once more by the outbound door. suggestions: the vendor's known origins, for the form.
     """
 
     default_error_messages = {  # noqa: RUF012  # marshmallow reads it from the class
@@ -144,7 +110,7 @@ class Origin(Text):
     }
 
     def __init__(self, suggestions: Sequence[str], **kwargs: Any) -> None:
-        super().__init__(metadata={"origin": True, "suggestions": tuple(suggestions)}, **kwargs)
+        super().__init__(metadata={"suggestions": tuple(suggestions)}, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         text: str = super()._deserialize(value, attr, data, **kwargs)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from plugin.domain.fields import Choice, SecretText, StrictSchema, Text
 from plugin.domain.outcome import Accepted, Outcome, Reason, Rejected, Uncertain
@@ -131,6 +131,7 @@ class Connection(StrictSchema):
     )
 
 
+_LABELS: Final = tuple(f"l{number}" for number in range(1, 1 + max(brand.labels for brand in BRANDS.values())))
 _SURVEY: Final = Text(label="Survey", help="Id of the survey; the vendor's support tells it.", required=True)
 _TEMPLATE: Final = Text(
     label="Invitation template", help="Id of the template; the vendor's support tells it.", required=True
@@ -152,8 +153,8 @@ SendInvitation = StrictSchema.from_dict(
         "id_template": _TEMPLATE,
         "email": Email(required=True),
         **{
-            f"l{number}": FreeText(label=f"Label {number}", help="Must be defined on the survey first.")
-            for number in range(1, 1 + max(brand.labels for brand in BRANDS.values()))
+            name: FreeText(label=f"Label {number}", help="Must be defined on the survey first.")
+            for number, name in enumerate(_LABELS, start=1)
         },
         "delay": _DELAY,
         "footer": _FOOTER,
@@ -200,12 +201,13 @@ VENDOR: Final = Vendor(
 )
 
 
-def check(call_name: str, parameters: Mapping[str, str], connection: Settings) -> list[Problem]:
+def check(call_name: str, parameters: Mapping[str, str], connection: Mapping[str, Any]) -> list[Problem]:
     """Parameters that the connection's brand does not have; it would ignore them without a word."""
-    brand = BRANDS[connection["brand"]]
-    all_labels = [name for name in SendInvitation().fields if name.startswith("l")]
-    missing = {*all_labels[brand.labels :], *brand.lacks.get(call_name, ())}
-    return [Problem(name, f"is not offered by {brand.title}; leave it out.") for name in parameters if name in missing]
+    brand = BRANDS.get(str(connection.get("brand")))
+    if brand is None:
+        return []
+    lacking = {*_LABELS[brand.labels :], *brand.lacks.get(call_name, ())}
+    return [Problem(name, f"is not offered by {brand.title}; leave it out.") for name in parameters if name in lacking]
 
 
 def build_request(call: SurveyCall, connection: Settings, step: str, memory: Mapping[str, str]) -> OutboundRequest:

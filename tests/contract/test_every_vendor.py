@@ -22,7 +22,7 @@ from plugin.domain.fields import Choice
 from plugin.domain.outcome import Accepted, NextRequest, Reason, Rejected, RetryLater, Uncertain
 from plugin.domain.survey_call import OutboundRequest, OutboundResponse, SurveyCall, origin_of
 from plugin.redaction import MASK, Secret
-from plugin.surveys.base import ANY_PUBLIC_HTTPS, Call, Duration, Email, Step, YesNo
+from plugin.surveys.base import ANY_PUBLIC_HTTPS, Call, Duration, Email, Origin, Step, YesNo
 
 TESTS = Path(__file__).parents[1]
 FIXTURES = TESTS / "fixtures" / "surveys"
@@ -145,6 +145,13 @@ def test_a_connection_loads_its_secrets_as_secrets(vendor: str) -> None:
 def test_the_vendor_s_origins_are_written_as_they_are_compared(vendor: str) -> None:
     origins = registry.vendor(vendor).VENDOR.origins
     assert origins == ANY_PUBLIC_HTTPS or [origin_of(origin) for origin in origins] == list(origins)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_settings_that_hold_an_origin_are_named_so_that_they_are_checked(vendor: str) -> None:
+    fields = registry.vendor(vendor).VENDOR.connection().fields
+    origins = {name for name, field in fields.items() if isinstance(field, Origin)}
+    assert origins == {name for name in fields if name == "origin" or name.endswith("_origin")}
 
 
 @pytest.mark.parametrize(("vendor", "name"), CALLS)

@@ -108,6 +108,11 @@ def test_such_a_problem_names_the_brand_and_the_way_out() -> None:
     assert str(problem) == "l11: is not offered by Webankieta (Poland); leave it out."
 
 
+@pytest.mark.parametrize("settings", [{}, {"brand": "netquest"}, {"brand": ["webankieta"]}])
+def test_a_rule_on_a_connection_without_a_known_brand_is_left_alone(settings: dict[str, Any]) -> None:
+    assert startquestion.check("send_invitation", {"l15": "x"}, settings) == []
+
+
 def test_an_unknown_brand_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValidationError) as refused:
         connection("netquest")

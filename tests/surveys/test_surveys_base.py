@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,19 +8,14 @@ from marshmallow import ValidationError
 from plugin.domain.fields import StrictSchema
 from plugin.domain.outcome import Outcome, Reason, Rejected, RetryLater, Uncertain
 from plugin.domain.survey_call import OutboundResponse, SurveyCall
-from plugin.errors import Problem
 from plugin.surveys.base import (
-    ANY_PUBLIC_HTTPS,
     WORDS_LIMIT,
     Duration,
     Email,
     FreeText,
     Language,
     Origin,
-    Vendor,
     YesNo,
-    check_call,
-    check_origins,
     clean_words,
     filled,
     outcome_for_status,
@@ -282,51 +276,7 @@ def test_what_is_more_or_less_than_an_origin_is_refused(written: str) -> None:
     assert message == "must be scheme and host alone, such as https://www.example.com."
 
 
-# --- checks of a connection and a rule --------------------------------------------------------------------------------
-
-
-class Connection(StrictSchema):
-    origin = Origin((), label="Address")
-
-
-def vendor(origins: tuple[str, ...] | str) -> Vendor:
-    return Vendor(title="AcmeSurvey", connection=Connection, origins=origins, calls={})
-
-
-@pytest.mark.parametrize(
-    ("origins", "origin"),
-    [
-        (("https://a.example",), "https://a.example"),
-        (("https://a.example",), "http://127.0.0.1:9000"),
-        (("https://a.example",), ""),
-        (ANY_PUBLIC_HTTPS, "https://any.example"),
-    ],
-)
-def test_an_allowed_origin_is_no_problem(origins: tuple[str, ...] | str, origin: str) -> None:
-    assert check_origins(vendor(origins), {"origin": origin}, {"http://127.0.0.1:9000"}) == []
-
-
-@pytest.mark.parametrize(
-    ("origins", "origin"),
-    [(("https://a.example",), "https://b.example"), (ANY_PUBLIC_HTTPS, "http://any.example")],
-)
-def test_another_origin_is_a_problem_of_its_setting(origins: tuple[str, ...] | str, origin: str) -> None:
-    [problem] = check_origins(vendor(origins), {"origin": origin}, set())
-    assert problem.place == "origin"
-    assert problem.message.startswith("is not an address of AcmeSurvey. Use ")
-
-
-def test_a_vendor_without_a_check_of_its_own_has_nothing_against_a_rule() -> None:
-    assert check_call(SimpleNamespace(), "invite", {"x": ""}, {}) == []  # type: ignore[arg-type]  # no more is read
-
-
-def test_a_vendor_s_own_check_is_asked() -> None:
-    def check(call_name: str, parameters: dict[str, str], connection: dict[str, str]) -> list[Problem]:
-        return [Problem(name, f"{call_name} {connection['brand']}") for name in parameters]
-
-    module = SimpleNamespace(check=check)
-    problems = check_call(module, "invite", {"x": "{{ y }}"}, {"brand": "b"})  # type: ignore[arg-type]  # the same
-    assert problems == [Problem("x", "invite b")]
+# --- a call's parameters ----------------------------------------------------------------------------------------------
 
 
 def test_only_filled_parameters_are_taken_in_the_order_asked_for() -> None:
