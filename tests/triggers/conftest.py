@@ -19,3 +19,11 @@ def load_trigger() -> Callable[[str, str], InboundRequest]:
         return read_recording((RECORDINGS / source / f"{name}.json").read_bytes())
 
     return load
+
+
+@pytest.fixture
+def recordings_of() -> Callable[[str], list[str]]:
+    def names(source: str) -> list[str]:
+        return sorted(path.stem for path in (RECORDINGS / source).glob("*.json"))
+
+    return names

@@ -18,6 +18,7 @@ from plugin.domain.event import (
     Value,
     ValueKind,
     as_text,
+    is_known,
     is_unrendered,
     tidy_values,
 )
@@ -129,7 +130,7 @@ def _read_event(
     sender_id = _bounded(as_text(tidied.values.get("event.id"))) or fallback_id
     time = read_time(as_text(tidied.values.get("event.time")) or "")
     ours_to_say = {"event.id": sender_id, "event.kind": kind.value, "event.time": _written(time)}
-    values = {name: value for name, value in {**tidied.values, **ours_to_say}.items() if value}
+    values = {name: value for name, value in {**tidied.values, **ours_to_say}.items() if value and is_known(name)}
     mark = _closing_mark(sent, root)
     notes = [
         *_notes_on_event(kind, word, root),

@@ -1,0 +1,110 @@
+"""What holds for every manifest: the guide is complete, and its bodies are read by the source they are made for."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from plugin.domain.event import CATALOGUE
+from plugin.errors import NotFound
+from plugin.manifest import load_manifest
+from plugin.triggers.base import InboundRequest
+
+MANIFESTS = Path(__file__).parents[2] / "manifests"
+SOURCES = sorted(path.name for path in MANIFESTS.iterdir() if path.is_dir())
+VALUES = {"url": "https://survey.example.com/triggers/k3y", "source": "support", "tenant": "acme"}
+#: What a sender fills in where the catalogue's own example is not what it would write.
+SAMPLES = {
+    "event.id": "evt-1",
+    "ticket.ticket_type": "Incident",
+    "ticket.created_at_with_timestamp": "2026-01-01T10:00:00Z",
+    "ticket.updated_at_with_timestamp": "2026-01-02T03:04:01Z",
+    "ticket.closed_at": "2026-01-02T03:04:01Z",
+    "chat.ended_at": "2026-01-02T03:04:01Z",
+}
+
+every_source = pytest.mark.parametrize("source", SOURCES)
+every_body = pytest.mark.parametrize(
+    ("source", "body"), [(path.parent.name, path.stem) for path in sorted(MANIFESTS.glob("*/*.json"))]
+)
+
+
+def filled_by_sender(body: str) -> bytes:
+    def sample(placeholder: re.Match[str]) -> str:
+        name = placeholder[1].strip()
+        return SAMPLES.get(name) or CATALOGUE[name].example
+
+    return re.sub(r"\{\{(.*?)\}\}", sample, body).encode()
+
+
+@every_source
+def test_the_guide_names_the_address_and_every_body(source):
+    manifest = load_manifest(source, VALUES)
+    assert VALUES["url"] in manifest.guide
+    assert manifest.bodies
+    for name in manifest.bodies:
+        assert f"`{name}.json`" in manifest.guide
+
+
+@every_source
+def test_no_mark_of_ours_is_left(source):
+    manifest = load_manifest(source, VALUES)
+    assert not re.search(r"\[\[|\]\]", manifest.guide + "".join(manifest.bodies.values()))
+
+
+@every_body
+def test_every_value_stands_in_quotes(source, body):
+    document = json.loads(load_manifest(source, VALUES).bodies[body])
+
+    def leaves(node):
+        return [leaf for item in node.values() for leaf in leaves(item)] if isinstance(node, dict) else [node]
+
+    assert all(isinstance(leaf, str) for leaf in leaves(document))
+
+
+@every_body
+def test_a_filled_body_is_read_as_what_its_name_says(source, body):
+    text = load_manifest(source, VALUES).bodies[body]
+    [event] = importlib.import_module(f"plugin.triggers.{source}").parse(
+        InboundRequest("POST", "", {"content-type": "application/json"}, filled_by_sender(text))
+    )
+    assert event.kind.value == body.replace("_", ".", 1)
+    assert event.values["person.email"] == "lucja.nowak@example.com"
+    assert event.subject is not None
+    assert event.closing_mark == ("2026-01-02T03:04:01Z" if event.subject.startswith(("ticket", "chat")) else None)
+    assert (event.notes, event.unrendered) == ((), frozenset())
+
+
+@every_body
+def test_a_body_that_nobody_filled_in_sends_nothing_on(source, body):
+    text = load_manifest(source, VALUES).bodies[body]
+    [event] = importlib.import_module(f"plugin.triggers.{source}").parse(InboundRequest("POST", "", {}, text.encode()))
+    assert event.values == {"event.kind": body.replace("_", ".", 1)}
+    assert "person.email" in event.unrendered
+
+
+@every_body
+def test_free_text_stays_out_of_the_bodies(source, body):
+    text = load_manifest(source, VALUES).bodies[body]
+    assert not re.search(r"\{\{[\w.]*(title|description|comment|requester\.name|visitor\.name|person\.name)", text)
+
+
+def test_values_are_escaped_inside_json_and_plain_in_the_guide():
+    manifest = load_manifest("zendesk", {**VALUES, "source": 'a "b" \\'})
+    assert 'a "b" \\' in manifest.guide
+    assert json.loads(manifest.bodies["ticket_closed"])["sent_for"]["source"] == 'a "b" \\'
+
+
+@pytest.mark.parametrize("source", ["nosuch", "", "..", "../plugin", "zendesk/../zendesk"])
+def test_a_source_without_a_manifest_is_told(source):
+    with pytest.raises(NotFound):
+        load_manifest(source, VALUES)
+
+
+def test_a_mark_without_a_value_is_refused():
+    with pytest.raises(ValueError, match=r"\[\[tenant\]\]"):
+        load_manifest("zendesk", {"url": "u", "source": "s"})
