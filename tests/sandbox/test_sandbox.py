@@ -6,6 +6,7 @@ import http.client
 import json
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -16,7 +17,8 @@ import yaml
 
 from plugin import registry
 from plugin.domain.outcome import Accepted, Outcome, Reason
-from plugin.domain.survey_call import OutboundRequest, OutboundResponse, SurveyCall
+from plugin.domain.survey_call import SurveyCall
+from plugin.outbound import Outbound
 from plugin.sandbox.base import TROUBLES
 from plugin.sandbox.samples import DEMO_SOURCES, demo_tenant_yaml, sample_triggers
 from plugin.sandbox.server import REMEMBERED, Ledger, Received, Sandbox, create_sandbox_app, sandbox_modules
@@ -49,26 +51,27 @@ def settings_for(vendor: str, origin: str, **more: str) -> Mapping[str, Any]:
     return registry.vendor(vendor).VENDOR.connection().load({**settings[vendor], **more})
 
 
-def send(request: OutboundRequest) -> OutboundResponse:
-    url = urlsplit(request.url())
-    body, content_type = request.body() or (None, None)
-    headers = {"Content-Type": content_type} if content_type else {}
-    connection = http.client.HTTPConnection(url.netloc, timeout=10)
-    try:
-        connection.request(request.method, f"{url.path}?{url.query}" if url.query else url.path, body, headers)
-        answer = connection.getresponse()
-        found = {name.lower(): value for name, value in answer.getheaders()}
-        return OutboundResponse(answer.status, found, answer.read(), origin=request.origin)
-    finally:
-        connection.close()
+@dataclass(frozen=True)
+class Caller:
+    """Makes survey calls at the sandbox, through the same door as the worker."""
+
+    door: Outbound
+    origin: str
+
+    def ask(self, vendor: str, name: str, parameters: Mapping[str, str], **settings: str) -> Outcome:
+        module = registry.vendor(vendor)
+        declared = module.VENDOR.calls[name]
+        call = SurveyCall(vendor, name, declared.parameters().load(parameters))
+        step = declared.steps[0].name
+        request = module.build_request(call, settings_for(vendor, self.origin, **settings), step, {})
+        response = self.door.send(request, allowed_origins=())
+        return module.read_response(call, response, step, {})
 
 
-def ask(sandbox: Sandbox, vendor: str, name: str, parameters: Mapping[str, str], **settings: str) -> Outcome:
-    module = registry.vendor(vendor)
-    call = SurveyCall(vendor, name, module.VENDOR.calls[name].parameters().load(parameters))
-    step = module.VENDOR.calls[name].steps[0].name
-    request = module.build_request(call, settings_for(vendor, sandbox.origin, **settings), step, {})
-    return module.read_response(call, send(request), step, {})
+@pytest.fixture(scope="module")
+def caller(sandbox: Sandbox) -> Iterator[Caller]:
+    with Outbound(user_agent="tests", extra_origins=[sandbox.origin]) as door:
+        yield Caller(door, sandbox.origin)
 
 
 def get(sandbox: Sandbox, path: str) -> tuple[int, http.client.HTTPMessage, str]:
@@ -90,9 +93,9 @@ def test_every_call_of_every_vendor_can_be_tried() -> None:
 
 
 @pytest.mark.parametrize(("vendor", "name"), CALLS)
-def test_an_ordinary_call_is_accepted(sandbox: Sandbox, vendor: str, name: str) -> None:
+def test_an_ordinary_call_is_accepted(caller: Caller, vendor: str, name: str) -> None:
     parameters, person = CALLS[vendor, name]
-    assert isinstance(ask(sandbox, vendor, name, {**parameters, person: "lucja@example.com"}), Accepted)
+    assert isinstance(caller.ask(vendor, name, {**parameters, person: "lucja@example.com"}), Accepted)
 
 
 @pytest.mark.parametrize(
@@ -119,10 +122,10 @@ def test_an_ordinary_call_is_accepted(sandbox: Sandbox, vendor: str, name: str) 
         ("startquestion", "send_invitation_to_token", "wrong-token", Reason.UNKNOWN_RESPONDENT),
     ],
 )
-def test_a_magic_word_brings_its_answer(sandbox: Sandbox, vendor: str, name: str, word: str, reason: Reason) -> None:
+def test_a_magic_word_brings_its_answer(caller: Caller, vendor: str, name: str, word: str, reason: Reason) -> None:
     parameters, person = CALLS[vendor, name]
     value = f"{word.upper()}@example.com" if person == "email" else word
-    assert ask(sandbox, vendor, name, {**parameters, person: value}).reason is reason  # type: ignore[union-attr]
+    assert caller.ask(vendor, name, {**parameters, person: value}).reason is reason  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -134,10 +137,10 @@ def test_a_magic_word_brings_its_answer(sandbox: Sandbox, vendor: str, name: str
     ],
 )
 def test_wrong_credentials_are_refused(
-    sandbox: Sandbox, vendor: str, name: str, settings: dict[str, str], reason: Reason
+    caller: Caller, vendor: str, name: str, settings: dict[str, str], reason: Reason
 ) -> None:
     parameters, person = CALLS[vendor, name]
-    outcome = ask(sandbox, vendor, name, {**parameters, person: "lucja@example.com"}, **settings)
+    outcome = caller.ask(vendor, name, {**parameters, person: "lucja@example.com"}, **settings)
     assert outcome.reason is reason  # type: ignore[union-attr]  # each of these outcomes has one
 
 
@@ -206,30 +209,30 @@ TEXTS = [
     ],
 )
 def test_a_value_arrives_as_it_was_in_the_ticket(
-    sandbox: Sandbox, vendor: str, name: str, parameter: str, method: str, text: str
+    sandbox: Sandbox, caller: Caller, vendor: str, name: str, parameter: str, method: str, text: str
 ) -> None:
     parameters, person = CALLS[vendor, name]
     settings = {"method": method} if vendor == "startquestion" else {}
-    ask(sandbox, vendor, name, {**parameters, person: "lucja@example.com", parameter: text}, **settings)
+    caller.ask(vendor, name, {**parameters, person: "lucja@example.com", parameter: text}, **settings)
     assert dict(sandbox.received[-1].parameters)[parameter] == text
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_value_in_a_path_arrives_as_it_was_in_the_ticket(sandbox: Sandbox, text: str) -> None:
-    ask(sandbox, "surveylab", "page_tag", {"cId": "1", "referrer": text, "custom8": "last"})
+def test_a_value_in_a_path_arrives_as_it_was_in_the_ticket(sandbox: Sandbox, caller: Caller, text: str) -> None:
+    caller.ask("surveylab", "page_tag", {"cId": "1", "referrer": text, "custom8": "last"})
     assert sandbox.received[-1].path == (
         "pageTag", "SurveyCampaign", "cId", "1", "referrer", text, "custom8", "last",
     )  # fmt: skip
 
 
-def test_keys_in_a_path_arrive_as_they_were_saved(sandbox: Sandbox) -> None:
-    ask(sandbox, "startquestion", "send_invitation", {**WEB, "email": "lucja@example.com"})
+def test_keys_in_a_path_arrive_as_they_were_saved(sandbox: Sandbox, caller: Caller) -> None:
+    caller.ask("startquestion", "send_invitation", {**WEB, "email": "lucja@example.com"})
     assert sandbox.received[-1].path == ("webhooks", "1", "k/+=", "a", "send-invitation")
 
 
-def test_one_call_is_received_once(sandbox: Sandbox) -> None:
+def test_one_call_is_received_once(sandbox: Sandbox, caller: Caller) -> None:
     before = len(sandbox.received)
-    ask(sandbox, "surveylab", "add_respondent", {**LAB, "email": "lucja@example.com"})
+    caller.ask("surveylab", "add_respondent", {**LAB, "email": "lucja@example.com"})
     assert len(sandbox.received) == before + 1
 
 
@@ -270,8 +273,8 @@ def test_the_page_asks_nobody_else() -> None:
     assert "://" not in page
 
 
-def test_the_list_can_be_read_by_programs(sandbox: Sandbox) -> None:
-    ask(sandbox, "startquestion", "send_invitation", {**WEB, "email": "lucja@example.com", "l1": "Łucja"})
+def test_the_list_can_be_read_by_programs(sandbox: Sandbox, caller: Caller) -> None:
+    caller.ask("startquestion", "send_invitation", {**WEB, "email": "lucja@example.com", "l1": "Łucja"})
     newest = json.loads(get(sandbox, "/received.json")[2])["received"][0]
     assert newest["vendor"] == "startquestion"
     assert newest["method"] == "POST"
@@ -295,10 +298,11 @@ def test_a_body_that_is_too_large_is_not_remembered() -> None:
     assert (answer.status_code, ledger.calls()) == (413, [])
 
 
-def test_nothing_that_was_received_is_written_anywhere(sandbox: Sandbox, capfd: pytest.CaptureFixture[str]) -> None:
-    ask(sandbox, "surveylab", "add_respondent", {**LAB, "email": "lucja@example.com"})
-    written = capfd.readouterr()
-    assert (written.out, written.err) == ("", "")
+def test_nothing_that_was_received_is_logged(
+    sandbox: Sandbox, caller: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    caller.ask("surveylab", "add_respondent", {**LAB, "email": "lucja@example.com"})
+    assert not [record for record in caplog.records if record.name.startswith(("werkzeug", "plugin", "flask"))]
     assert "lucja" not in repr(sandbox.received[-1])
 
 
