@@ -152,7 +152,10 @@ def _unknown(name: str) -> str:
 
 @dataclass(frozen=True)
 class FillProblem:
-    """Why one parameter cannot be filled. cause: missing, unrendered or template. message: one sentence, no values."""
+    """Why one parameter cannot be filled.
+
+    cause: missing, unrendered or template. message: one sentence that follows the parameter's name and holds no value.
+    """
 
     parameter: str
     cause: Cause
@@ -191,17 +194,16 @@ def fill(parameters: Mapping[str, str], values: Values, *, required: Collection[
             case str():
                 filled[parameter] = result
             case _Lack(cause=Cause.TEMPLATE):
-                message = f"The template of {parameter} failed: {result.clause}."
-                problems.append(FillProblem(parameter, result.cause, message))
+                problems.append(FillProblem(parameter, result.cause, f"has a template that failed: {result.clause}."))
             case _Lack() if parameter in required:
-                message = f"{parameter} is required, but {result.clause}."
-                problems.append(FillProblem(parameter, result.cause, message))
+                problems.append(FillProblem(parameter, result.cause, f"is required, but {result.clause}."))
             case _Lack():
                 warnings.append(f"{parameter} is left out, since {result.clause}.")
-    for parameter in required:
-        if parameter not in parameters:
-            message = f"{parameter} is required, but the rule gives it no value."
-            problems.append(FillProblem(parameter, Cause.MISSING, message))
+    problems += [
+        FillProblem(parameter, Cause.MISSING, "is required, but the rule gives it no value.")
+        for parameter in required
+        if parameter not in parameters
+    ]
     return Filled(filled, tuple(problems), tuple(warnings))
 
 

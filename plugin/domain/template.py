@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from io import StringIO
 from typing import Final, TextIO
 
 from liquid import BoundTemplate, Environment, RenderContext, Token
@@ -55,7 +56,7 @@ from plugin.errors import TemplateInvalid
 SOURCE_LIMIT: Final = 4_000
 #: Rounds of all loops of one rendering together, and so the longest range.
 ROUND_LIMIT: Final = 1_000
-#: Work of one rendering, in units of roughly a fifth of a microsecond: see `_Context.charge`.
+#: Work of one rendering: see `Budget`.
 WORK_LIMIT: Final = 200_000
 #: Filters in one expression; operands and brackets inside one another; blocks inside one another.
 FILTER_LIMIT: Final = 20
@@ -89,6 +90,28 @@ _INNER_TAGS: Final = frozenset({"else", "elsif", "when", "endcapture", "endcase"
 }
 
 
+@dataclass
+class Budget:
+    """What one rendering has used of its limits. Asking for more than is left raises RenderFailed.
+
+    work: units of roughly a fifth of a microsecond. rounds: of all loops together.
+    """
+
+    work: int = 0
+    rounds: int = 0
+
+    def charge(self, units: int) -> None:
+        if self.work + units > WORK_LIMIT:
+            raise RenderFailed("it takes more work than one template may")
+        self.work += units
+
+    def start_loop(self, rounds: int, work_of_one: int) -> None:
+        if self.rounds + rounds > ROUND_LIMIT:
+            raise RenderFailed(f"its loops make more than {ROUND_LIMIT:,} rounds")
+        self.rounds += rounds
+        self.charge(rounds * work_of_one)
+
+
 @dataclass(frozen=True)
 class Template:
     """A template that was found acceptable.
@@ -98,17 +121,18 @@ class Template:
 
     source: str
     placeholders: frozenset[str]
-    _parsed: BoundTemplate = field(repr=False)
+    parsed: BoundTemplate = field(repr=False)
 
-    def render(self, scope: Mapping[str, object]) -> str:
+    def render(self, scope: Mapping[str, object], budget: Budget | None = None) -> str:
         """The text that the template gives over `scope`, which holds a Record or another value by first name.
 
-        Raises RenderFailed, of which MissingValue is one kind, and nothing else.
+        budget: a fresh one, for who wants to know what was used. Raises RenderFailed, of which MissingValue is one
+        kind, and nothing else.
         """
-        buffer = LimitedStringIO(limit=TEXT_LIMIT)
-        context = _Context(self._parsed, scope, len(self.source))
+        context = _Context(self, scope, budget or Budget())
+        buffer = context.get_buffer()
         try:
-            self._parsed.render_with_context(context, buffer)
+            self.parsed.render_with_context(context, buffer)
         except RenderFailed:
             raise
         except ResourceLimitError:
@@ -123,12 +147,15 @@ class Template:
         return buffer.getvalue()
 
 
-@lru_cache(maxsize=4096)
 def compile_template(source: str) -> Template:
-    """Read `source` and refuse what is not Liquid, not known here, or not safe to run.
+    """Read `source` and refuse what is not Liquid, not known here, or not safe to run. Remembers what it read lately.
 
     Raises TemplateInvalid with one sentence part that says what is wrong, where, and what to write instead.
     """
+    return _compile_short(source) if len(source) <= _SHORT else _compile_long(source)
+
+
+def _compile(source: str) -> Template:
     if len(source) > SOURCE_LIMIT:
         raise TemplateInvalid(f"is longer than {SOURCE_LIMIT:,} characters.")
     if _SPACES.search(source):
@@ -142,6 +169,12 @@ def compile_template(source: str) -> Template:
             raise TemplateInvalid(f"has an expression with more than {DEPTH_LIMIT} parts; use several tags.")
         _check(expression)
     return Template(source, _placeholders(parsed), parsed)
+
+
+# A template of full length takes 300 kB of memory and a usual one 2 kB, so two bounds keep both kinds in bounds.
+_SHORT: Final = 200
+_compile_short = lru_cache(maxsize=8192)(_compile)
+_compile_long = lru_cache(maxsize=256)(_compile)
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
@@ -265,21 +298,15 @@ def _path_name(segments: Iterable[object]) -> str:
 
 
 class _Context(RenderContext):
-    """Resolves names in our own values and counts the work."""
+    """Resolves names in our own values and charges a budget for the work."""
 
-    def __init__(self, parsed: BoundTemplate, scope: Mapping[str, object], source_length: int) -> None:
-        super().__init__(parsed, globals=scope)
+    def __init__(self, template: Template, scope: Mapping[str, object], budget: Budget) -> None:
+        super().__init__(template.parsed, globals=scope)
         # Without Liquid's own `now` and `today`: what a template gives depends on the event alone.
         self.scope = ReadOnlyChainMap(self.locals, self.globals)
-        self._round_work = source_length
-        self._rounds = 0
-        self._work = 0
-
-    def charge(self, units: int) -> None:
-        """Count work. A round of a loop costs the length of the whole template, which bounds what it can evaluate."""
-        self._work += units
-        if self._work > WORK_LIMIT:
-            raise RenderFailed("it takes more work than one template may")
+        self._budget = budget
+        # A template evaluates no more in one go than it has characters.
+        self._work_of_one_round = len(template.source)
 
     def get(self, path: list[object], *, token: Token | None, default: object = UNDEFINED) -> object:  # noqa: ARG002
         root, *rest = path
@@ -287,7 +314,7 @@ class _Context(RenderContext):
         if value is UNDEFINED:
             return Missing(_path_name(path))
         value = resolve(value, [part if isinstance(part, int) else str(part) for part in rest], str(root))
-        self.charge(_work_on(value))
+        self._budget.charge(_work_on(value))
         return value
 
     def filter(self, name: str, token: Token | None) -> Callable[..., object]:  # noqa: ARG002
@@ -298,9 +325,9 @@ class _Context(RenderContext):
                 for value in arguments:
                     if isinstance(value, Missing):
                         raise value.problem()
-            self.charge(_FILTER_WORK + sum(map(_work_on, arguments)))
+            self._budget.charge(_FILTER_WORK + sum(map(_work_on, arguments)))
             result = function(*arguments, **named)
-            self.charge(_work_on(result))
+            self._budget.charge(_work_on(result))
             if isinstance(result, str) and len(result) > TEXT_LIMIT:
                 raise too_long(f"the result of `{name}`")
             if isinstance(result, Items) and len(result) > LIST_LIMIT:
@@ -309,11 +336,14 @@ class _Context(RenderContext):
 
         return apply
 
+    def get_buffer(self, buf: TextIO | None = None) -> StringIO:
+        used = buf.size if isinstance(buf, LimitedStringIO) else 0
+        # Without newline="" a StringIO turns CR LF into LF.
+        return LimitedStringIO(limit=TEXT_LIMIT - used, newline="")
+
     def raise_for_loop_limit(self, length: int = 1) -> None:
-        self._rounds += length
-        if self._rounds > ROUND_LIMIT:
-            raise RenderFailed(f"its loops make more than {ROUND_LIMIT:,} rounds")
-        self.charge(length * self._round_work)
+        # Called once at the start of each loop, so that loops inside loops and after one another all count.
+        self._budget.start_loop(length, self._work_of_one_round)
 
 
 def _work_on(value: object) -> int:
@@ -336,7 +366,6 @@ class _Output(output.Output):
 class _Environment(Environment):
     block_nesting_limit = BLOCK_LIMIT
     context_depth_limit = 2 * BLOCK_LIMIT
-    output_stream_limit = TEXT_LIMIT
     local_namespace_limit = 20 * TEXT_LIMIT
     shorthand_indexes = True
 

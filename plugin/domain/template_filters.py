@@ -220,7 +220,10 @@ def _size(value: object) -> int:
 
 def _uniq(value: object) -> Items:
     items = _items(value)
-    return Items(list({printed(item): item for item in reversed(items.present())}.values())[::-1], items.name)
+    first_of: dict[str, object] = {}
+    for item in items.present():
+        first_of.setdefault(printed(item), item)
+    return Items(list(first_of.values()), items.name)
 
 
 _LIST_FILTERS: Final[Mapping[str, Filter]] = {
