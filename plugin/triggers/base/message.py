@@ -117,10 +117,7 @@ def _read_form(text: str) -> Any:
 def _read_event(
     message: Mapping[str, Any], kinds: Collection[EventKind], aliases: Mapping[str, str], fallback_id: str | None
 ) -> Event:
-    sent = dict(_flatten(message))
-    for theirs, ours in aliases.items():
-        if as_text(sent.get(theirs)):
-            sent[ours] = sent.pop(theirs)
+    sent = _in_our_spelling(dict(_flatten(message)), aliases)
     root = next((root for root in _DEFAULT_KINDS if _speaks_of(root, message)), "")
     word = as_text(sent.pop("event.kind", None)) or as_text(sent.pop("event", None))
     kind = _kind(word, root, kinds)
@@ -161,6 +158,11 @@ def _flatten(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield from _flatten(item, f"{name}.")
         else:
             yield name, item
+
+
+def _in_our_spelling(sent: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
+    theirs = {aliases[name]: value for name, value in sent.items() if name in aliases and as_text(value)}
+    return {name: value for name, value in sent.items() if name not in aliases} | theirs
 
 
 def _speaks_of(root: str, message: Mapping[str, Any]) -> bool:
