@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from contextlib import closing
 from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
@@ -156,7 +156,7 @@ class Outbound:
         return session
 
     def _explain(self, error: Exception, call: Call, deadline: float) -> OutboundFailed:
-        causes = list(_causes(error))
+        causes = _causes(error)
         if call.expired or any(isinstance(cause, TimeoutError | requests.Timeout) for cause in causes):
             return _timeout(call, deadline)
         if call.sent:
@@ -227,11 +227,14 @@ def _read_capped(answer: requests.Response) -> bytes:
     return bytes(body)
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__
+def _causes(error: BaseException) -> list[BaseException]:
+    """`error` and all that led to it; urllib3 hands some of it on as an argument alone."""
+    found = [error]
+    for cause in found:  # grows while it is walked
+        for inner in (cause.__cause__, cause.__context__, *cause.args):
+            if isinstance(inner, BaseException) and inner not in found:
+                found.append(inner)
+    return found
 
 
 def _timeout(call: Call, deadline: float) -> OutboundFailed:
