@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -16,12 +16,15 @@ import pytest
 import yaml
 
 from plugin import registry
+from plugin.domain.event import Event
 from plugin.domain.outcome import Accepted, Outcome, Reason
+from plugin.domain.rule import Rule, choose_rules
 from plugin.domain.survey_call import SurveyCall
 from plugin.outbound import Outbound
 from plugin.sandbox.base import TROUBLES
-from plugin.sandbox.samples import DEMO_SOURCES, demo_tenant_yaml, sample_triggers
+from plugin.sandbox.samples import DEMO_SOURCES, Sample, demo_tenant_yaml, sample_triggers
 from plugin.sandbox.server import REMEMBERED, Ledger, Received, Sandbox, create_sandbox_app, sandbox_modules
+from plugin.tenant_file import check_document, read_document
 from plugin.triggers.base import InboundRequest
 
 LAB = {"cId": "8379", "crk": "k3v9x0q2"}
@@ -338,11 +341,16 @@ def numbered() -> Any:
     return lambda: f"id{next(numbers)}"
 
 
+def event_of(sample: Sample) -> Event:
+    headers = {name.lower(): value for name, value in sample.headers.items()}
+    [event] = registry.source(sample.source_kind).parse(InboundRequest(sample.method, "", headers, sample.body))
+    return event
+
+
 def test_a_sample_is_read_by_its_source() -> None:
     kinds = {}
     for sample in sample_triggers(NOW, numbered()):
-        headers = {name.lower(): value for name, value in sample.headers.items()}
-        [event] = registry.source(sample.source_kind).parse(InboundRequest(sample.method, "", headers, sample.body))
+        event = event_of(sample)
         assert event.id is not None
         assert event.subject is not None
         assert str(event.values["person.email"]).endswith("@example.com")
@@ -391,17 +399,25 @@ def test_the_demo_tenant_calls_nobody_but_the_sandbox() -> None:
             assert vendor.build_request(call, settings, "", {}).origin == "http://127.0.0.1:9000"
 
 
-def test_the_demo_tenant_s_rules_fit_their_vendors() -> None:
-    vendors = {connection["name"]: connection["vendor"] for connection in demo()["connections"]}
-    for rule in demo()["rules"]:
-        call = registry.vendor(vendors[rule["connection"]]).VENDOR.calls[rule["call"]]
-        declared = call.parameters().fields
-        assert rule["parameters"].keys() <= declared.keys()
-        given = rule["parameters"].keys() | call.defaults.keys()
-        assert {name for name, field in declared.items() if field.required} <= given
+def demo_rules() -> Sequence[Rule]:
+    text = demo_tenant_yaml("http://127.0.0.1:9000", SECRETS)
+    return check_document(read_document(text), extra_origins=["http://127.0.0.1:9000"]).rules
 
 
-def test_a_demo_rule_stops_and_one_says_no() -> None:
-    rules = demo()["rules"]
-    assert [rule["name"] for rule in rules if rule.get("stop")] == ["vip tickets"]
-    assert {"field": "ticket.tags", "op": "excludes", "value": "no_survey"} in rules[1]["when"]["conditions"]
+def test_the_demo_tenant_has_no_fault_where_the_sandbox_is_allowed() -> None:
+    assert [rule.name for rule in demo_rules()] == ["vip tickets", "solved tickets", "after a chat", "won deals"]
+
+
+def test_the_samples_show_a_yes_a_no_and_a_stop() -> None:
+    causes = {}
+    for sample in sample_triggers(NOW, numbered()):
+        event = event_of(sample)
+        chosen = choose_rules(demo_rules(), sample.source, event.kind, event.values.get)
+        causes[sample.title] = [str(verdict.cause) for _, verdict in chosen]
+    assert causes == {
+        "A ticket was solved": ["condition", "matched", "other_source", "other_source"],
+        "A vip's ticket was solved": ["matched", "stopped", "other_source", "other_source"],
+        "A ticket tagged no_survey was solved": ["condition", "condition", "other_source", "other_source"],
+        "A chat ended": ["other_source", "other_source", "matched", "other_source"],
+        "A deal was won": ["other_source", "other_source", "other_source", "matched"],
+    }
