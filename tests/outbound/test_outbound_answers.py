@@ -76,7 +76,6 @@ def test_the_answer_comes_back_with_lower_case_header_names(serve, door, get):
         headers={"content-length": "18", "retry-after": "7", "content-type": "text/html"},
         body=b"<html>hello</html>",
         origin=server.origin,
-        origin=server.origin,
     )
     assert answer.json_object == {}
 
