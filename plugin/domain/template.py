@@ -31,7 +31,7 @@ from liquid.builtin.tags import (
     inline_comment_tag,
     unless_tag,
 )
-from liquid.exceptions import LiquidError, LiquidTypeError, ResourceLimitError
+from liquid.exceptions import LiquidError, LiquidTypeError, OutputStreamLimitError, ResourceLimitError
 from liquid.expression import Expression
 from liquid.output import LimitedStringIO
 from liquid.tag import Tag
@@ -135,8 +135,10 @@ class Template:
             self.parsed.render_with_context(context, buffer)
         except RenderFailed:
             raise
-        except ResourceLimitError:
+        except OutputStreamLimitError:
             raise too_long("the text it gives") from None
+        except ResourceLimitError:
+            raise RenderFailed("it keeps more in its own names than one template may") from None
         except LiquidTypeError:
             raise RenderFailed(
                 "it compares values of different kinds, a text with a number for instance;"
