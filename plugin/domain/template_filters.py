@@ -315,8 +315,8 @@ def _default(value: object, fallback: object = "", *, allow_false: object = Fals
     return fallback if empty else value
 
 
-#: Directives of strftime without width: `%-d` is fine, `%1000000d` is a way to fill the memory. Not `%s`, which takes the
-#: time zone of the machine for that of the time.
+#: Directives of strftime without width: `%-d` is fine, `%1000000d` is a way to fill the memory. Nor `%s`, which takes
+#: the time zone of the machine for that of the time.
 _DATE_FORMAT: Final = re.compile(r"(?:[^%]|%-?[aAbBcdDeFgGhHIjklmMnpPrRSTuUVwWxXyYzZ%])*")
 
 
