@@ -31,6 +31,17 @@ from plugin.web.desk import Desk
 from plugin.worker import Worker
 
 
+__all__ = [
+    "Config",
+    "Parts",
+    "configure_logging",
+    "create_app",
+    "open_parts",
+    "read_configuration",
+    "system_mint",
+]
+
+
 @dataclass(frozen=True)
 class Parts:
     """What web, worker and commands share. Made after forking: files and connections belong to one process."""
@@ -70,6 +81,11 @@ class Parts:
         return Worker(self.database, self.deliverer(outbound), self.mint, name=name, threads=self.config.worker_threads)
 
 
+def read_configuration() -> Config:
+    """The installation that the environment describes. Raises ConfigInvalid with every problem found."""
+    return load_config(secrets.token_bytes)
+
+
 def system_mint() -> Mint:
     """The machine's clock and randomness."""
     return Mint(lambda: datetime.now(UTC), secrets.token_bytes)
@@ -93,7 +109,7 @@ def open_parts(config: Config, mint: Mint | None = None) -> Parts:
 def create_app(config: Config | None = None, parts: Parts | None = None) -> Flask:
     """The WSGI application. Reads the environment when it is given nothing. Raises ConfigInvalid."""
     if parts is None:
-        config = config or load_config(secrets.token_bytes)
+        config = config or read_configuration()
         configure_logging(config.log_format)
         parts = open_parts(config)
     keys = [key.reveal() for key in parts.config.secret_keys]

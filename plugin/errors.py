@@ -89,7 +89,7 @@ class Unreadable(TriggerRefused):
     """An authenticated body that cannot be read. The message names the position and what was expected there."""
 
 
-# --- an outgoing call: pipeline/deliver turns these into outcomes ------------------------------------------------------
+# --- an outgoing call: pipeline/deliver turns these into outcomes ----------------------------------------------------
 
 
 class OutboundFailed(SurveyPluginError):

@@ -12,6 +12,7 @@ import plugin.triggers
 from plugin.errors import NotFound
 from plugin.surveys.base import ANY_PUBLIC_HTTPS, Call, Settings, Step, Vendor, VendorModule
 from plugin.triggers.base import Credentials, InboundAnswer, InboundRequest, Source, SourceModule
+from plugin.triggers.base.recording import read_recording
 
 __all__ = [
     "ANY_PUBLIC_HTTPS",
@@ -25,6 +26,7 @@ __all__ = [
     "Step",
     "Vendor",
     "VendorModule",
+    "read_recording",
     "source",
     "source_names",
     "vendor",

@@ -74,10 +74,14 @@ def plan_event(
             repeated = Verdict(rule.name, Decision.NO, Cause.SAME_EPISODE)
             planned.append(PlannedVerdict(repeated, rule.id))
         else:
-            reference = new_reference()
-            values = _values(event, event_id, around, {"delivery.reference": reference})
-            planned.append(_plan_call(bound_by_id[rule.id], values, reference, test=around.test))
+            planned.append(plan_call(bound_by_id[rule.id], event, event_id, around, new_reference()))
     return planned
+
+
+def plan_call(bound: BoundRule, event: Event, event_id: str, around: Circumstances, reference: str) -> PlannedVerdict:
+    """Fill one rule's mapping for an event that the rule applies to."""
+    values = _values(event, event_id, around, {"delivery.reference": reference})
+    return _plan_call(bound, values, reference, test=around.test)
 
 
 def _values(event: Event, event_id: str, around: Circumstances, extra: Mapping[str, str]) -> Values:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
 
 from plugin.domain.delivery import DeliveryState
 from plugin.domain.outcome import Reason
@@ -98,6 +98,16 @@ def cancel_of_connection(db: Connection, tenant_id: str, connection_id: str, now
     return cancel(
         db, tenant_id, and_(deliveries.c.connection_id == connection_id, deliveries.c.state == "scheduled"), now
     )
+
+
+def count_waiting(
+    db: Connection, tenant_id: str, *, rule_ids: Collection[str], connection_ids: Collection[str]
+) -> int:
+    """How many scheduled deliveries would be cancelled if these rules and connections were removed."""
+    concerned = or_(deliveries.c.rule_id.in_(rule_ids), deliveries.c.connection_id.in_(connection_ids))
+    return db.execute(
+        select(func.count()).where(deliveries.c.tenant_id == tenant_id, concerned, deliveries.c.state == "scheduled")
+    ).scalar_one()
 
 
 def expire_due(db: Connection, which: ColumnElement[bool], now: datetime) -> int:

@@ -12,7 +12,8 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 from plugin.domain.event import CATALOGUE, EventKind, is_known
 from plugin.domain.rule import LISTED, OPERATORS, VALUELESS
 
-NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+SLUG_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+NAME_PATTERN: Final = r"^\w([\w .:&+()-]{0,61}[\w)])?$"
 KEY_PATTERN: Final = r"^[A-Za-z0-9_-]{16,128}$"
 
 #: Keys that a later version brings: refused by name, so that nobody believes they already work.
@@ -33,8 +34,13 @@ def _text(**kwargs: Any) -> fields.String:
     return fields.String(error_messages=_MESSAGES, **kwargs)
 
 
-def _name() -> fields.String:
+def _slug() -> fields.String:
     message = "may hold a-z, 0-9, - and _, at most 63 characters, and starts with a letter or digit."
+    return _text(required=True, validate=validate.Regexp(SLUG_PATTERN, error=message))
+
+
+def _name() -> fields.String:
+    message = "may hold letters, digits, spaces and . : & + ( ) - _, at most 63 characters, and starts with a letter."
     return _text(required=True, validate=validate.Regexp(NAME_PATTERN, error=message))
 
 
@@ -137,7 +143,7 @@ class RuleSchema(_Strict):
 
 
 class TenantSchema(_Strict):
-    tenant = _name()
+    tenant = _slug()
     name = _text(required=True, validate=validate.Length(min=1, max=200, error="must have 1 to 200 characters."))
     timezone = _text(load_default="UTC")
     language = _text(

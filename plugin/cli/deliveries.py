@@ -1,0 +1,176 @@
+"""Commands about what came in and what went out: trigger, receipt, deliveries, replay, cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from plugin.cli.receipt_text import receipt_json, receipt_lines
+from plugin.cli.session import parts, print_json
+from plugin.domain.delivery import DeliveryState
+from plugin.errors import NotFound, SurveyPluginError
+from plugin.pipeline.draft import Draft
+from plugin.pipeline.replay import replay_delivery
+from plugin.registry import read_recording
+from plugin.store import deliveries as stored_deliveries
+from plugin.store import receipts, sources, tenants
+from plugin.store.receipts import PARKED, DeliveryRecord
+
+
+@click.command()
+@click.argument("tenant")
+@click.argument("source")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.option("--dry-run", is_flag=True, help="Only show what would be decided; store and send nothing.")
+def trigger(tenant: str, source: str, file: str, dry_run: bool) -> None:
+    """Feed a recorded message from FILE into a source of TENANT; its signature is not checked.
+
+    FILE is a recording {provenance, method, query, headers, body or body_base64}; any other file is the body itself.
+    """
+    opened = parts()
+    request = read_recording(Path(file).read_bytes())
+    with opened.database.read() as db:
+        found = sources.source_by_name(db, tenants.tenant_by_slug(db, tenant).id, source)
+    if dry_run:
+        for draft in opened.acceptor.dry_run(found, request):
+            for line in _draft_lines(draft):
+                click.echo(line)
+        return
+    accepted = opened.acceptor.accept(found, request, verified=True)
+    if accepted.receipt is None:
+        click.echo("The message is a handshake: there is nothing to keep.")
+        return
+    with opened.database.read() as db:
+        kept = receipts.receipt(db, found.tenant_id, accepted.receipt)
+    for line in receipt_lines(kept) if kept is not None else ():
+        click.echo(line)
+
+
+@click.command()
+@click.argument("tenant")
+@click.option(
+    "--state", type=click.Choice([*DeliveryState, PARKED]), help="Only those in this state; parked: behind a pause."
+)
+@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="The newest this many.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def deliveries(tenant: str, state: str | None, limit: int, as_json: bool) -> None:
+    """List TENANT's deliveries, the newest first."""
+    opened = parts()
+    with opened.database.read() as db:
+        owner = tenants.tenant_by_slug(db, tenant)
+        found = receipts.deliveries_of_tenant(db, owner.id, state=state, limit=limit)
+    for record in found:
+        if as_json:
+            print_json(_delivery_json(record))
+        else:
+            shown = "parked" if record.parked else record.state
+            click.echo(f"{record.id}  {shown:<9}  {record.reason or '-':<18}  {record.rule}  {record.connection}")
+    if not found and not as_json:
+        click.echo("There are no such deliveries.", err=True)
+
+
+@click.command()
+@click.argument("id_or_reference")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+def receipt(id_or_reference: str, as_json: bool) -> None:
+    """Show everything that followed from one trigger. Takes a receipt's id, a delivery's id or its reference."""
+    opened = parts()
+    with opened.database.read() as db:
+        owner = receipts.owner_of(db, id_or_reference)
+        found = receipts.receipt(db, *owner) if owner is not None else None
+    if found is None:
+        raise NotFound(f"There is no receipt, delivery or reference {id_or_reference}.")
+    if as_json:
+        print_json(receipt_json(found))
+        return
+    for line in receipt_lines(found):
+        click.echo(line)
+
+
+@click.command()
+@click.argument("ids", nargs=-1, required=True)
+@click.option("--again", is_flag=True, help="Also where the person may have got an invitation already.")
+def replay(ids: Sequence[str], again: bool) -> None:
+    """Make the calls of deliveries once more, each as a new delivery, by the rules as they are now."""
+    opened = parts()
+
+    def replay_one(delivery_id: str) -> str:
+        with opened.database.write() as db:
+            record = _delivery(db, delivery_id)
+            new = replay_delivery(db, opened.mint, record.tenant_id, record.id, again=again)
+        return f"{delivery_id}: replayed as {new}."
+
+    _for_each(ids, replay_one)
+
+
+@click.command()
+@click.argument("ids", nargs=-1, required=True)
+def cancel(ids: Sequence[str]) -> None:
+    """Cancel deliveries that are still to be sent, or that are uncertain."""
+    opened = parts()
+
+    def cancel_one(delivery_id: str) -> str:
+        with opened.database.write() as db:
+            record = _delivery(db, delivery_id)
+            done = stored_deliveries.cancel_by_id(db, record.tenant_id, record.id, opened.mint.now())
+        if not done:
+            raise SurveyPluginError(f"{delivery_id}: it is {record.state}, so it cannot be cancelled any more.")
+        return f"{delivery_id}: cancelled."
+
+    _for_each(ids, cancel_one)
+
+
+def _draft_lines(draft: Draft) -> list[str]:
+    lines = [f"{draft.event.kind} {draft.event.subject or ''}".rstrip()]
+    for planned in draft.planned:
+        verdict = planned.verdict
+        lines.append(f"  {verdict.rule or '(no rule)'}: {verdict.decision} - {verdict.cause.sentence}")
+        lines += [f"    {text}" for text in (verdict.detail, *verdict.warnings) if text]
+        call = planned.call or planned.preview
+        if call is not None:
+            lines.append(f"    {call.bound.rule.connection}: {call.bound.rule.call}")
+            lines += [f"      {name} = {value}" for name, value in call.parameters.items()]
+    return lines
+
+
+def _delivery_json(record: DeliveryRecord) -> Mapping[str, Any]:
+    return {
+        "id": record.id,
+        "state": record.state,
+        "reason": record.reason,
+        "rule": record.rule,
+        "connection": record.connection,
+        "call": record.call,
+        "reference": record.reference,
+        "receipt": record.trigger_id,
+        "attempts": len(record.attempts),
+        "due": record.due.isoformat(),
+        "parked": record.parked,
+        "replay_of": record.replay_of,
+    }
+
+
+def _delivery(db: Any, delivery_id: str) -> DeliveryRecord:
+    record = receipts.delivery_by_id(db, delivery_id)
+    if record is None:
+        raise NotFound(f"{delivery_id}: there is no such delivery.")
+    return record
+
+
+def _for_each(ids: Sequence[str], act: Callable[[str], str]) -> None:
+    """Do it for each id; what fails is told and does not keep the others. Exit code 1 when any failed."""
+    failed = False
+    for item in ids:
+        try:
+            click.echo(act(item))
+        except SurveyPluginError as error:
+            click.echo(str(error), err=True)
+            failed = True
+    if failed:
+        click.get_current_context().exit(1)
+
+
+COMMANDS: Sequence[click.Command] = (trigger, deliveries, receipt, replay, cancel)

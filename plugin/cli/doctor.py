@@ -1,0 +1,223 @@
+"""`doctor` looks at an installation and names each fault; `connectors` lists what it can speak to."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+import click
+
+from plugin import __version__, registry
+from plugin.app import Config, Parts, open_parts, read_configuration
+from plugin.cli.own_pages import ask_own
+from plugin.cli.session import print_json
+from plugin.errors import ConfigInvalid, OutboundFailed, SurveyPluginError, VaultError
+from plugin.pipeline.credentials import connection_settings, load_credentials
+from plugin.store import connections, sources, tenants, workers
+from plugin.store.database import has_wal_reset_bug, sqlite_path
+from plugin.store.schema import schema_problem
+from plugin.tenant_file import stored_document
+
+_CLOCK_TOLERANCE: Final = timedelta(seconds=60)
+_WORKER_SILENT: Final = timedelta(seconds=30)
+
+
+@click.command()
+def doctor() -> None:
+    """Check configuration, keys, database, SQLite version and integrity, clock and reachability; name each fault."""
+    click.echo(f"survey-plugin {__version__}")
+    try:
+        config = read_configuration()
+    except ConfigInvalid as error:
+        for problem in error.problems:
+            _tell("fault", problem)
+        click.get_current_context().exit(1)
+    _tell("fine", "The environment is complete and well formed.")
+    faults = 0
+    for check in _checks(config):
+        try:
+            findings = list(check())
+        except SurveyPluginError as error:
+            findings = [("fault", str(error))]
+        for word, sentence in findings:
+            _tell(word, sentence)
+            faults += word == "fault"
+    if faults:
+        click.echo(f"{faults} fault{'' if faults == 1 else 's'} found.")
+        click.get_current_context().exit(1)
+    click.echo("No fault found.")
+
+
+Finding = tuple[str, str]
+
+
+def _checks(config: Config) -> Iterator[Callable[[], Iterator[Finding]]]:
+    yield lambda: _folder(config)
+    yield _sqlite_version
+    opened: list[Parts] = []
+
+    def database() -> Iterator[Finding]:
+        parts = open_parts(config)
+        yield from _database(parts)
+        opened.append(parts)
+
+    yield database
+    yield lambda: _keys(opened)
+    yield lambda: _workers(opened)
+    yield lambda: _base_url(config)
+
+
+def _folder(config: Config) -> Iterator[Finding]:
+    path = sqlite_path(config.database_url)
+    if not path.parent.is_dir():
+        yield "fault", f"The database's folder {path.parent} does not exist; make it, or run: survey-plugin migrate"
+    elif not os.access(path.parent, os.W_OK):
+        yield "fault", f"The database's folder {path.parent} cannot be written to by this user."
+    elif path.exists() and not os.access(path, os.W_OK):
+        yield "fault", f"The database {path} cannot be written to by this user."
+    else:
+        yield "fine", f"The database's folder {path.parent} can be written to."
+
+
+def _sqlite_version() -> Iterator[Finding]:
+    if has_wal_reset_bug():
+        sentence = (
+            f"SQLite {sqlite3.sqlite_version} has the WAL-reset bug (mended in 3.51.3); this program works around it "
+            "with a single process that checkpoints. Other programs must not write to the database."
+        )
+        yield "note", sentence
+    else:
+        yield "fine", f"SQLite {sqlite3.sqlite_version}."
+
+
+def _database(parts: Parts) -> Iterator[Finding]:
+    problem = schema_problem(parts.database)
+    if problem is not None:
+        yield "fault", problem
+        return
+    parts.database.write_probe()
+    yield "fine", "The database takes a write."
+    damages = parts.database.integrity_problems()
+    if damages:
+        yield "fault", f"The database is damaged: {damages[0]} Restore a backup."
+    else:
+        yield "fine", "The database is sound."
+
+
+def _keys(opened: list[Parts]) -> Iterator[Finding]:
+    """Whether every stored secret can be read: a wrong DATA_KEYS shows here and nowhere earlier."""
+    if not opened:
+        return
+    parts = opened[0]
+    unreadable = 0
+    with parts.database.read() as db:
+        found = tenants.all_tenants(db)
+        for tenant in found:
+            try:
+                stored_document(db, parts.vault, tenant)
+                for source in sources.sources_of(db, tenant.id):
+                    load_credentials(parts.vault, source)
+                for connection in connections.connections_of(db, tenant.id):
+                    connection_settings(parts.vault, connection)
+            except VaultError as error:
+                unreadable += 1
+                yield "fault", f"Tenant {tenant.slug}: {error}"
+    if not unreadable:
+        yield "fine", f"The secrets of {len(found)} tenant{'' if len(found) == 1 else 's'} can be read."
+
+
+def _workers(opened: list[Parts]) -> Iterator[Finding]:
+    if not opened:
+        return
+    parts = opened[0]
+    with parts.database.read() as db:
+        seen = workers.all_workers(db)
+    alive = [one for one in seen if parts.mint.now() - one.seen_at < _WORKER_SILENT]
+    if alive:
+        yield "fine", f"{len(alive)} worker{'' if len(alive) == 1 else 's'} alive."
+    else:
+        yield "note", "No worker is running: triggers are kept, and nothing is sent until one runs."
+
+
+def _base_url(config: Config) -> Iterator[Finding]:
+    """Whether helpdesks would reach us at BASE_URL, and whether our clock agrees with what answers there."""
+    try:
+        answer = ask_own(config, "healthz")
+    except OutboundFailed as error:
+        yield "note", f"BASE_URL, where helpdesks call, does not answer: {error} Nothing may be running yet."
+        return
+    if answer.status != HTTPStatus.OK or answer.json_object.get("status") != "up":
+        yield "fault", f"BASE_URL {config.base_url} answers {answer.status}, but it is not survey-plugin there."
+        return
+    yield "fine", f"BASE_URL {config.base_url} is reached."
+    yield from _clock(answer.headers.get("date"))
+
+
+def _clock(date: str | None) -> Iterator[Finding]:
+    if date is None:
+        return
+    away = abs(datetime.now(UTC) - parsedate_to_datetime(date))
+    if away > _CLOCK_TOLERANCE:
+        yield "fault", f"This machine's clock and the one behind BASE_URL are {away.total_seconds():.0f} s apart."
+    else:
+        yield "fine", "The clock agrees with the one behind BASE_URL."
+
+
+def _tell(word: str, sentence: str) -> None:
+    click.echo(f"{word:<5}  {sentence}")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+def connectors(as_json: bool) -> None:
+    """List the trigger sources and survey vendors that this version speaks to."""
+    found = _connectors()
+    if as_json:
+        print_json(found)
+        return
+    click.echo("Sources")
+    for source in found["sources"]:
+        click.echo(f"  {source['name']:<16}{source['title']}: {', '.join(source['events'])}")
+    click.echo("Survey vendors")
+    for vendor in found["vendors"]:
+        click.echo(f"  {vendor['name']:<16}{vendor['title']}")
+        for name, call in vendor["calls"].items():
+            click.echo(f"    {name:<28}{', '.join(call['required'])} | {', '.join(call['optional'])}")
+
+
+def _connectors() -> dict[str, Any]:
+    return {
+        "sources": [
+            {
+                "name": name,
+                "title": registry.source(name).SOURCE.title,
+                "events": sorted(registry.source(name).SOURCE.events),
+                "placeholders": list(registry.source(name).SOURCE.placeholders),
+            }
+            for name in registry.source_names()
+        ],
+        "vendors": [
+            {
+                "name": name,
+                "title": registry.vendor(name).VENDOR.title,
+                "calls": {call_name: _call(call) for call_name, call in registry.vendor(name).VENDOR.calls.items()},
+            }
+            for name in registry.vendor_names()
+        ],
+    }
+
+
+def _call(call: registry.Call) -> dict[str, list[str]]:
+    fields = call.parameters().fields
+    return {
+        "required": [name for name, field in fields.items() if field.required],
+        "optional": [name for name, field in fields.items() if not field.required],
+    }
+
+
+COMMANDS: Sequence[click.Command] = (doctor, connectors)

@@ -1,0 +1,89 @@
+"""A receipt as text for a terminal, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from plugin.domain.event import EventKind
+from plugin.domain.outcome import REASON_SENTENCES, Reason
+from plugin.domain.verdict import Cause
+from plugin.redaction import mask_addresses
+from plugin.store.events import StoredVerdict
+from plugin.store.receipts import Attempt, DeliveryRecord, EventRecord, Receipt
+
+
+def receipt_lines(receipt: Receipt) -> Iterator[str]:
+    """A receipt as lines. E-mail addresses are shortened: terminals are recorded and looked at by others."""
+    yield f"Receipt {receipt.id}"
+    yield f"  {receipt.received_at:%Y-%m-%d %H:%M:%S} UTC, from source {receipt.source} ({receipt.source_kind})"
+    if receipt.duplicates:
+        yield f"  The same message came {receipt.duplicates} more time{'' if receipt.duplicates == 1 else 's'}."
+    if receipt.cause is not None:
+        yield f"  {Cause(receipt.cause).sentence} {receipt.cause_detail}"
+    for event in receipt.events:
+        yield from (mask_addresses(line) for line in _event_lines(event))
+
+
+def receipt_json(receipt: Receipt) -> dict[str, Any]:
+    """A receipt as JSON has it: the message itself as text, or as null where it is kept no more."""
+    value = asdict(receipt)
+    value["body"] = receipt.body.body.decode("utf-8", "replace") if receipt.body is not None else None
+    for name in ("query", "headers"):
+        value[name] = getattr(receipt.body, name) if receipt.body is not None else None
+    return value
+
+
+def _event_lines(record: EventRecord) -> Iterator[str]:
+    event = record.event
+    closing = f", closing number {event.episode_number}" if event.episode_number else ""
+    yield f"  {EventKind(event.kind).label}: {event.subject or 'of something without an id'}{closing}"
+    for note in event.notes:
+        yield f"    note: {note}"
+    for verdict in record.verdicts:
+        yield from _verdict_lines(verdict)
+    for delivery in record.deliveries:
+        yield from _delivery_lines(delivery)
+
+
+def _verdict_lines(verdict: StoredVerdict) -> Iterator[str]:
+    yield f"    {verdict.rule or '(no rule)'}: {verdict.decision} - {Cause(verdict.cause).sentence}"
+    for text in (verdict.detail, *verdict.warnings):
+        if text:
+            yield f"      {text}"
+    if verdict.preview is not None:
+        yield f"      {verdict.preview['connection']}: {verdict.preview['call']}"
+        yield from _pair_lines(verdict.preview["parameters"], "        ")
+
+
+def _delivery_lines(record: DeliveryRecord) -> Iterator[str]:
+    state = "parked (its connection is paused)" if record.parked else record.state
+    reason = f" - {REASON_SENTENCES[Reason(record.reason)]}" if record.reason else ""
+    yield f"    delivery {record.id}: {state}{reason}"
+    yield f"      {record.rule}: {record.connection} ({record.vendor}) {record.call}, reference {record.reference}"
+    if record.replay_of:
+        yield f"      replays {record.replay_of}"
+    if not record.attempts:
+        yield from _pair_lines(record.parameters, "        ")
+    for attempt in record.attempts:
+        yield from _attempt_lines(attempt)
+
+
+def _attempt_lines(attempt: Attempt) -> Iterator[str]:
+    yield f"      call: {attempt.method or ''} {attempt.url or '(not made)'}".rstrip()
+    for name, value in attempt.parameters or ():
+        yield f"        {name} = {value}"
+    if attempt.finished_at is None:
+        yield "      under way"
+        return
+    took = f" after {attempt.duration:.2f} s" if attempt.duration is not None else ""
+    status = f"HTTP {attempt.status}" if attempt.status is not None else "no answer"
+    yield f"      answer: {status}{took}: {attempt.outcome}{' (came late)' if attempt.late else ''}"
+    if attempt.words:
+        yield f"        “{attempt.words}”"
+
+
+def _pair_lines(pairs: Mapping[str, str], indent: str) -> Iterator[str]:
+    for name, value in pairs.items():
+        yield f"{indent}{name} = {value}"
