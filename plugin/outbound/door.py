@@ -91,7 +91,8 @@ class Outbound:
         if problem is not None:
             raise OutboundFailed("forbidden", f"{_shown_host(request.origin)}: {problem}", sent=False)
         public_only = request.origin not in self._extra_origins
-        call = Call(_shown_host(request.origin), self._clock() + deadline, self._clock, public_only=public_only)
+        host = request.origin.partition("://")[2]
+        call = Call(host, self._clock() + deadline, self._clock, public_only=public_only)
         failure = None
         try:
             with self._watchdog.watching(call):
@@ -125,8 +126,6 @@ class Outbound:
         session = self._session()
         session.line.call = call
         prepared = session.prepare_request(_as_requests_has_it(request))
-        # As it was encoded, to the letter: requests would decode and fold `%2E%2E` and so shift a path.
-        prepared.url = request.url()
         answer = session.send(
             prepared,
             stream=True,
@@ -209,10 +208,10 @@ def _as_requests_has_it(request: OutboundRequest) -> requests.Request:
     headers = {name: reveal(value) for name, value in request.headers}
     body = request.body()
     if body is None:
-        return requests.Request(request.method, request.origin, headers=headers)
+        return requests.Request(request.method, request.url(), headers=headers)
     content, content_type = body
     return requests.Request(
-        request.method, request.origin, headers={"Content-Type": content_type, **headers}, data=content
+        request.method, request.url(), headers={"Content-Type": content_type, **headers}, data=content
     )
 
 
