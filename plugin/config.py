@@ -35,13 +35,11 @@ class Config:
     secret_keys: tuple[Secret, ...]
     data_keys: tuple[Secret, ...]
     base_url: str = "http://127.0.0.1:8000"
-    operator_token: Secret | None = None
     extra_vendor_origins: tuple[str, ...] = ()
     outbound_proxy: Secret | None = None
     extra_ca_file: str | None = None
     web_concurrency: int = 1
     worker_threads: int = 32
-    retention_days: int = 90
     log_format: str = "console"
 
     @property
@@ -93,13 +91,11 @@ def _read() -> tuple[dict[str, Any], list[str]]:
         "secret_keys": env.items("SECRET_KEYS"),
         "data_keys": env.items("DATA_KEYS"),
         "base_url": env.text("BASE_URL", "http://127.0.0.1:8000").rstrip("/"),
-        "operator_token": env.secret("OPERATOR_TOKEN"),
         "extra_vendor_origins": tuple(env.items("EXTRA_VENDOR_ORIGINS")),
         "outbound_proxy": env.secret("OUTBOUND_PROXY"),
         "extra_ca_file": env.text("EXTRA_CA_FILE", "") or None,
         "web_concurrency": env.number("WEB_CONCURRENCY", 1, 1, 64),
         "worker_threads": env.number("WORKER_THREADS", 32, 1, 512),
-        "retention_days": env.number("RETENTION_DAYS", 90, 1, 3650),
         "log_format": env.choice("LOG_FORMAT", "console", ["json", "console"]),
     }
     problems += _base_url_problems(values["base_url"])
