@@ -37,6 +37,8 @@ def replay_delivery(db: Connection, mint: Mint, tenant_id: str, delivery_id: str
     receipt = receipts.receipt(db, tenant_id, record.trigger_id)
     if receipt is None:
         raise NotFound(f"The receipt of delivery {delivery_id} is gone.")
+    if not again:
+        _refuse_replayed(receipt, record)
     call, event, stored = _planned_anew(db, mint, receipt, record)
     now = mint.now()
     new = deliveries.NewDelivery(
@@ -68,6 +70,15 @@ def _refuse_unfit(record: DeliveryRecord, *, again: bool) -> None:
         )
     if state not in _NOTHING_SENT | _MAYBE_SENT:
         raise NotAllowed(f"Delivery {record.id} is {state}: it is still to be sent, so there is nothing to replay.")
+
+
+def _refuse_replayed(receipt: Receipt, record: DeliveryRecord) -> None:
+    """A second replay of one delivery is as likely a second click as a wish, and would be a second invitation."""
+    replay = next((own.id for one in receipt.events for own in one.deliveries if own.replay_of == record.id), None)
+    if replay is not None:
+        raise NotAllowed(
+            f"Delivery {record.id} was replayed already, as {replay}. Replay it with --again if one more does no harm."
+        )
 
 
 def _planned_anew(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from flask import Flask, Response, g, request
 from flask_wtf import CSRFProtect
 
-from plugin.web import health, receive
+from plugin.web import config_links, health, receive, settings
 from plugin.web.desk import EXTENSION, Desk
+from plugin.web.pages import prepare_pages
+from plugin.web.sessions import SESSION_LENGTH
 
 #: Nothing from outside, nothing inline; forms go home only.
 CONTENT_SECURITY_POLICY: Final = (
@@ -23,9 +24,16 @@ CONTENT_SECURITY_POLICY: Final = (
 log = structlog.get_logger()
 
 
+class WebApp(Flask):
+    """Flask, but for its log line of a crash, which would hold the path: keys and tokens stand in it."""
+
+    def log_exception(self, exc_info: Any) -> None:
+        log.error("request crashed", method=request.method, route=_route(), exc_info=exc_info)
+
+
 def create_web_app(desk: Desk, *, signing_keys: Sequence[str]) -> Flask:
     """The application for one desk. signing_keys: newest first."""
-    app = Flask("plugin.web")
+    app = WebApp("plugin.web")
     app.extensions[EXTENSION] = desk
     https = desk.base_url.startswith("https://")
     app.config.update(
@@ -35,18 +43,23 @@ def create_web_app(desk: Desk, *, signing_keys: Sequence[str]) -> Flask:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=https,
-        PERMANENT_SESSION_LIFETIME=timedelta(hours=12),
+        PERMANENT_SESSION_LIFETIME=SESSION_LENGTH,
         MAX_CONTENT_LENGTH=receive.LARGEST_BODY,
-        # The default, None, would let a form grow to MAX_CONTENT_LENGTH in memory anyway; said here to be seen.
+        # Flask's own limit of half a megabyte for a form would refuse a long configuration.
         MAX_FORM_MEMORY_SIZE=receive.LARGEST_BODY,
         WTF_CSRF_TIME_LIMIT=None,
-        WTF_CSRF_SSL_STRICT=https,
+        # It asks for the Referer, which our own policy tells browsers not to send. The token is bound to the session
+        # and the cookie is SameSite; a referrer would add nothing.
+        WTF_CSRF_SSL_STRICT=False,
     )
     csrf = CSRFProtect(app)
     # Senders prove themselves by signature; a browser's session means nothing there.
     csrf.exempt(receive.blueprint)
     app.register_blueprint(receive.blueprint)
     app.register_blueprint(health.blueprint)
+    app.register_blueprint(config_links.blueprint)
+    app.register_blueprint(settings.blueprint)
+    prepare_pages(app)
     app.before_request(_start_clock)
     app.after_request(_finish)
     return app
@@ -65,12 +78,16 @@ def _finish(response: Response) -> Response:
     headers.setdefault("Cache-Control", "no-store")
     if request.is_secure:
         headers.setdefault("Strict-Transport-Security", "max-age=31536000")
-    # The route's pattern, never the path: keys, tokens and search words stand in paths and queries.
     log.info(
         "request",
         method=request.method,
-        route=request.url_rule.rule if request.url_rule else "(none)",
+        route=_route(),
         status=response.status_code,
         milliseconds=round((time.monotonic() - g.get("began", time.monotonic())) * 1000, 1),
     )
     return response
+
+
+def _route() -> str:
+    """The route's pattern, never the path: keys, tokens and search words stand in paths and queries."""
+    return request.url_rule.rule if request.url_rule else "(none)"

@@ -1,0 +1,170 @@
+"""The first page: sources, connections and rules as they are; a source's set-up guide; pausing a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Final
+
+from flask import Blueprint, abort, flash, redirect, render_template, url_for
+from sqlalchemy import Connection
+from werkzeug import Response
+
+from plugin.manifest import load_manifest
+from plugin.redaction import MASK
+from plugin.store import connections, rules, sources, workers
+from plugin.store.connections import StoredConnection
+from plugin.store.rules import BoundRule
+from plugin.store.sources import StoredKey, StoredSource
+from plugin.vault import key_place
+from plugin.web.desk import desk
+from plugin.web.health import WORKER_ALIVE
+from plugin.web.markdown import render_markdown
+from plugin.web.masking import without_addresses
+from plugin.web.sessions import visit
+
+#: How far back the rules' decisions are counted.
+COUNTED: Final = timedelta(days=7)
+
+blueprint = Blueprint("overview", __name__)
+
+
+@dataclass(frozen=True)
+class Address:
+    """One address of a source. ends_at: when it stops working, for one that a newer address took over from."""
+
+    url: str
+    ends_at: datetime | None
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True)
+class SourceCard:
+    source: StoredSource
+    addresses: Sequence[Address]
+
+
+@dataclass(frozen=True)
+class ConnectionCard:
+    """waiting: deliveries that are still to be made through it."""
+
+    connection: StoredConnection
+    waiting: int
+
+
+@dataclass(frozen=True)
+class RuleRow:
+    """counts: how often it decided what, by decision."""
+
+    bound: BoundRule
+    counts: Mapping[str, int]
+
+
+@blueprint.get("/")
+def show() -> str:
+    tenant_id, now = visit().tenant.id, desk().mint.now()
+    with desk().database.read() as db:
+        source_cards = _source_cards(db, tenant_id, now)
+        connection_cards = _connection_cards(db, tenant_id)
+        counts = rules.verdict_counts(db, tenant_id, now - COUNTED)
+        rule_rows = [RuleRow(bound, counts.get(bound.rule.id, {})) for bound in rules.rules_of(db, tenant_id)]
+        is_working = any(now - worker.seen_at < WORKER_ALIVE for worker in workers.all_workers(db))
+    return render_template(
+        "overview.html",
+        source_cards=source_cards,
+        connection_cards=connection_cards,
+        rule_rows=rule_rows,
+        is_working=is_working,
+        counted_days=COUNTED.days,
+    )
+
+
+def _source_cards(db: Connection, tenant_id: str, now: datetime) -> list[SourceCard]:
+    keys = sources.keys_of(db, tenant_id, now)
+    return [
+        SourceCard(source, [_address(tenant_id, key) for key in keys.get(source.id, ())])
+        for source in sources.sources_of(db, tenant_id)
+    ]
+
+
+def _address(tenant_id: str, key: StoredKey) -> Address:
+    # Whoever knows an address can send triggers to it, so a viewer does not see it.
+    shown = desk().vault.open(key.key, key_place(tenant_id, key.source_id)) if visit().may_change else MASK
+    return Address(desk().trigger_url(shown), key.ends_at, key.last_used_at)
+
+
+def _connection_cards(db: Connection, tenant_id: str) -> list[ConnectionCard]:
+    waiting = connections.parked_counts(db, tenant_id)
+    found = connections.connections_of(db, tenant_id)
+    if not visit().may_change:
+        # A vendor's words may quote the person it was asked about.
+        found = without_addresses(found)
+    return [ConnectionCard(connection, waiting.get(connection.id, 0)) for connection in found]
+
+
+# --- the set-up guide -------------------------------------------------------------------------------------------------
+
+
+@blueprint.get("/sources/<name>/guide")
+def guide(name: str) -> str:
+    """How to connect the other side, with this source's own address filled in."""
+    tenant, now = visit().tenant, desk().mint.now()
+    with desk().database.read() as db:
+        source = sources.source_by_name(db, tenant.id, name)
+        keys = sources.keys_of(db, tenant.id, now).get(source.id, [])
+    if not keys:
+        abort(HTTPStatus.NOT_FOUND, "This source has no address. Save the configuration once more to give it one.")
+    url = _address(tenant.id, keys[0]).url
+    manifest = load_manifest(source.kind, {"url": url, "source": source.name, "tenant": tenant.name})
+    return render_template("guide.html", source=source, guide=render_markdown(manifest.guide), bodies=manifest.bodies)
+
+
+# --- pausing and resuming ---------------------------------------------------------------------------------------------
+
+
+@blueprint.get("/connections/<name>/pause")
+def ask_pause(name: str) -> str:
+    return _confirm(name, "pause")
+
+
+@blueprint.get("/connections/<name>/resume")
+def ask_resume(name: str) -> str:
+    return _confirm(name, "resume")
+
+
+def _confirm(name: str, action: str) -> str:
+    if not visit().may_change:
+        abort(HTTPStatus.FORBIDDEN, "You may look at this connection but not change it.")
+    tenant_id = visit().tenant.id
+    with desk().database.read() as db:
+        connection = connections.connection_by_name(db, tenant_id, name)
+        waiting = connections.parked_counts(db, tenant_id).get(connection.id, 0)
+    return render_template("confirm_connection.html", connection=connection, action=action, waiting=waiting)
+
+
+@blueprint.post("/connections/<name>/pause")
+def pause(name: str) -> Response:
+    tenant_id = visit().tenant.id
+    with desk().database.write() as db:
+        connection = connections.connection_by_name(db, tenant_id, name)
+        connections.pause_connection(
+            db, tenant_id, connection.id, reason="by_hand", words="Paused on this page.", now=desk().mint.now()
+        )
+    flash(f"{name} is paused. What is due waits until you resume it.")
+    return _back()
+
+
+@blueprint.post("/connections/<name>/resume")
+def resume(name: str) -> Response:
+    tenant_id = visit().tenant.id
+    with desk().database.write() as db:
+        connection = connections.connection_by_name(db, tenant_id, name)
+        connections.resume_connection(db, tenant_id, connection.id)
+    flash(f"{name} is resumed. What waited is sent now.")
+    return _back()
+
+
+def _back() -> Response:
+    return redirect(url_for("settings.overview.show"), HTTPStatus.SEE_OTHER)

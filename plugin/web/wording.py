@@ -1,0 +1,98 @@
+"""Stored words as people read them: states, decisions, outcomes and answers, each with a sentence or a title."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+from plugin import registry
+from plugin.domain.delivery import DeliveryState
+from plugin.domain.event import EventKind
+from plugin.domain.outcome import REASON_SENTENCES, Reason
+from plugin.domain.verdict import Cause
+from plugin.errors import NotFound
+from plugin.store.receipts import NOTHING_SENT, PARKED, PROBLEM
+
+STATE_SENTENCES: Final[Mapping[str, str]] = {
+    DeliveryState.SCHEDULED: "It waits for its turn.",
+    PARKED: "It waits, because its connection is paused.",
+    DeliveryState.CLAIMED: "It is on its way right now.",
+    DeliveryState.ACCEPTED: "The survey vendor took it.",
+    DeliveryState.REJECTED: "It was refused; no invitation was sent.",
+    DeliveryState.UNCERTAIN: "It may or may not have been sent. It is not sent again unless a person decides so.",
+    DeliveryState.EXPIRED: "It grew too old before it could be sent; no invitation was sent.",
+    DeliveryState.CANCELLED: "It was cancelled; nothing more is sent.",
+}
+
+#: What the list of receipts can be narrowed to, in the order of the form.
+FILTERS: Final[Mapping[str, str]] = {
+    DeliveryState.SCHEDULED: "Scheduled: waits for its turn",
+    PARKED: "Parked: waits for a paused connection",
+    DeliveryState.CLAIMED: "On its way",
+    DeliveryState.ACCEPTED: "Accepted by the vendor",
+    DeliveryState.REJECTED: "Rejected",
+    DeliveryState.UNCERTAIN: "Uncertain: may have been sent",
+    DeliveryState.EXPIRED: "Expired",
+    DeliveryState.CANCELLED: "Cancelled",
+    PROBLEM: "A problem with the message or a rule",
+    NOTHING_SENT: "Nothing to send",
+}
+
+DECISION_WORDS: Final[Mapping[str, str]] = {"ask": "asked", "no": "not asked", "problem": "problem"}
+
+_STATE_WORDS: Final[Mapping[str, str]] = {DeliveryState.CLAIMED: "on its way"}
+
+_ANSWER_WORDS: Final[Mapping[int, str]] = {
+    HTTPStatus.OK: "answered",
+    HTTPStatus.ACCEPTED: "taken",
+    HTTPStatus.BAD_REQUEST: "refused: it could not be read",
+    HTTPStatus.UNAUTHORIZED: "refused: it did not prove who sent it; compare the secret on both sides",
+}
+
+
+def state_word(state: str) -> str:
+    return _STATE_WORDS.get(state, state)
+
+
+def reason_sentence(reason: str | None) -> str:
+    """The sentence of a stored reason; empty for one that has none, such as a pause by hand."""
+    return REASON_SENTENCES[Reason(reason)] if reason in set(Reason) else ""
+
+
+def cause_sentence(cause: str) -> str:
+    return Cause(cause).sentence
+
+
+def kind_label(kind: str) -> str:
+    return EventKind(kind).label
+
+
+def answer_words(status: int) -> str:
+    """What a source was answered, such as `taken (202)`."""
+    return f"{_ANSWER_WORDS.get(status, 'answered')} ({status})"
+
+
+def source_title(kind: str) -> str:
+    """The title of a kind of source; its name when this version has no such connector."""
+    try:
+        return registry.source(kind).SOURCE.title
+    except NotFound:
+        return kind
+
+
+def vendor_title(vendor: str) -> str:
+    """The title of a vendor; its name when this version has no such connector."""
+    try:
+        return registry.vendor(vendor).VENDOR.title
+    except NotFound:
+        return vendor
+
+
+def call_label(vendor: str, call: str) -> str:
+    """What a survey call is named for people; its own name when this version does not know it."""
+    try:
+        known = registry.vendor(vendor).VENDOR.calls.get(call)
+    except NotFound:
+        known = None
+    return known.label if known is not None else call
