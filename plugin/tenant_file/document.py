@@ -61,8 +61,16 @@ class _Loader(yaml.BaseLoader):
         return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
 
 
+class _Kept(dict[str, str]):
+    """`KEPT` in a document that is about to be written."""
+
+
 class _Dumper(yaml.SafeDumper):
-    """Writes short inner mappings on one line and long texts as blocks."""
+    """Writes kept secrets on one line and texts of several lines as blocks."""
+
+
+def _represent_kept(dumper: yaml.SafeDumper, kept: _Kept) -> yaml.MappingNode:
+    return dumper.represent_mapping("tag:yaml.org,2002:map", kept, flow_style=True)
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -70,6 +78,7 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _represent_text)
+_Dumper.add_representer(_Kept, _represent_kept)
 
 
 def read_document(text: str) -> Document:
@@ -114,7 +123,7 @@ def empty_document(slug: str, name: str) -> Document:
 
 def _writable(value: Any, *, with_secrets: bool) -> Any:
     if isinstance(value, Secret):
-        return value.reveal() if with_secrets else dict(KEPT)
+        return value.reveal() if with_secrets else _Kept(KEPT)
     if isinstance(value, Mapping):
         return {key: _writable(inner, with_secrets=with_secrets) for key, inner in value.items()}
     if isinstance(value, list | tuple):

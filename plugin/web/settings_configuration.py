@@ -13,6 +13,7 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from sqlalchemy import Connection
 from werkzeug import Response
 
+from plugin.domain.event import CATALOGUE
 from plugin.errors import NotAllowed, Problem, TenantFileInvalid
 from plugin.store import connections, deliveries, rules, tenants
 from plugin.store.tenants import Tenant
@@ -36,6 +37,7 @@ _LISTED: Final = 30
 #: Lines around each change in the difference.
 _CONTEXT: Final = 3
 _SAVED_BY: Final = "settings page"
+_PLACE_IN_DIFF: Final = re.compile(r"^@@ [-+,\d]+ \+(\d+)(?:,\d+)? @@$")
 _PLACE: Final = re.compile(r"(sources|connections|rules)\[(\d+)\]")
 
 blueprint = Blueprint("configuration", __name__, url_prefix="/configuration")
@@ -233,4 +235,11 @@ def _saved(applied: Applied) -> Response:
 def _editor(text: str, base: int, problems: Sequence[Problem] = ()) -> str:
     with desk().database.read() as db:
         history = tenants.configuration_history(db, visit().tenant.id, _LISTED)
-    return render_template("configuration.html", text=text, base=base, problems=problems, history=history)
+    return render_template(
+        "configuration.html",
+        text=text,
+        base=base,
+        problems=problems,
+        history=history,
+        placeholders=CATALOGUE.values(),
+    )

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from werkzeug import Response
 
 from plugin.domain.delivery import DeliveryState
+from plugin.domain.verdict import Decision
 from plugin.errors import NotAllowed
 from plugin.pipeline.replay import replay_delivery
 from plugin.store import deliveries, receipts
@@ -126,8 +127,11 @@ class VerdictCard:
 
 @dataclass(frozen=True)
 class EventCard:
+    """telling: what has something to show, a survey call or a problem; passed: of the rules that let the event by."""
+
     record: EventRecord
-    verdicts: Sequence[VerdictCard]
+    telling: Sequence[VerdictCard]
+    passed: Sequence[StoredVerdict]
 
 
 @blueprint.get("/receipts/<receipt_id>")
@@ -166,13 +170,12 @@ def _event_card(record: EventRecord) -> EventCard:
         DeliveryCard(one, _called(one), replays.get(one.id))
         for one in sorted(record.deliveries, key=lambda one: one.created_at)
     ]
-    return EventCard(
-        record,
-        [
-            VerdictCard(verdict, [card for card in cards if card.record.rule == verdict.rule])
-            for verdict in record.verdicts
-        ],
-    )
+    made = [
+        VerdictCard(verdict, [card for card in cards if card.record.rule == verdict.rule])
+        for verdict in record.verdicts
+    ]
+    telling = [card for card in made if card.deliveries or card.verdict.preview or card.verdict.decision != Decision.NO]
+    return EventCard(record, telling, [card.verdict for card in made if card not in telling])
 
 
 def _called(record: DeliveryRecord) -> Attempt | None:
