@@ -30,7 +30,6 @@ from plugin.web.app import create_web_app
 from plugin.web.desk import Desk
 from plugin.worker import Worker
 
-
 __all__ = [
     "Config",
     "Parts",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import binascii
 import os
+import ssl
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -21,8 +23,6 @@ from plugin.redaction import Secret
 from plugin.store.database import sqlite_path
 
 DEFAULT_DATABASE: Final = "sqlite:///var/survey-plugin.db"
-#: Beside a SQLite database: the keys that were made for it.
-KEYS_FILE: Final = "keys.env"
 _SHORTEST_SIGNING_KEY: Final = 32
 _DATA_KEY_BYTES: Final = 32
 
@@ -46,12 +46,18 @@ class Config:
     def is_https(self) -> bool:
         return self.base_url.startswith("https://")
 
+    @property
+    def keys_file(self) -> Path:
+        """Where the keys that were not given stand."""
+        return _keys_file(sqlite_path(self.database_url))
+
     def data_key_bytes(self) -> list[bytes]:
         return [_decoded_key(key.reveal()) or b"" for key in self.data_keys]
 
 
 def load_config(entropy: Entropy) -> Config:
-    """Read the environment. With SQLite, keys that are not given are loaded from KEYS_FILE, made when it is not there.
+    """Read the environment. With SQLite, keys that are not given are loaded from `keys.env` beside
+    the database, which is made when it is not there.
 
     Raises ConfigInvalid with every problem found.
     """
@@ -62,23 +68,29 @@ def load_config(entropy: Entropy) -> Config:
     except ConfigInvalid as error:
         problems += error.problems
         path = None
-    keys = {"secret_keys": values.pop("secret_keys"), "data_keys": values.pop("data_keys")}
-    if path is not None and not (keys["secret_keys"] and keys["data_keys"]):
+    keys = {"SECRET_KEYS": values.pop("secret_keys"), "DATA_KEYS": values.pop("data_keys")}
+    if path is not None and not all(keys.values()):
         try:
             stored = _keys_beside(path, entropy)
             keys = {name: given or stored[name] for name, given in keys.items()}
         except OSError as error:
             problems.append(
-                f"{path.parent / KEYS_FILE}: the keys cannot be read or made there ({error.strerror}); give "
+                f"{_keys_file(path)}: the keys cannot be read or made there ({error.strerror}); give "
                 "SECRET_KEYS and DATA_KEYS, or make the folder writable."
             )
-    problems += _key_problems(keys, ask=path is None)
+        else:
+            problems += [
+                f"{_keys_file(path)}: holds no {name}; bring the file back from a copy, or give {name}."
+                for name, given in keys.items()
+                if not given
+            ]
+    problems += _key_problems(keys)
     if problems:
         raise ConfigInvalid(problems)
     return Config(
         database_url=database_url,
-        secret_keys=tuple(Secret(key) for key in keys["secret_keys"]),
-        data_keys=tuple(Secret(key) for key in keys["data_keys"]),
+        secret_keys=tuple(Secret(key) for key in keys["SECRET_KEYS"]),
+        data_keys=tuple(Secret(key) for key in keys["DATA_KEYS"]),
         **values,
     )
 
@@ -91,7 +103,7 @@ def _read() -> tuple[dict[str, Any], list[str]]:
         "secret_keys": env.items("SECRET_KEYS"),
         "data_keys": env.items("DATA_KEYS"),
         "base_url": env.text("BASE_URL", "http://127.0.0.1:8000").rstrip("/"),
-        "extra_vendor_origins": tuple(env.items("EXTRA_VENDOR_ORIGINS")),
+        "extra_vendor_origins": env.origins("EXTRA_VENDOR_ORIGINS"),
         "outbound_proxy": env.secret("OUTBOUND_PROXY"),
         "extra_ca_file": env.text("EXTRA_CA_FILE", "") or None,
         "web_concurrency": env.number("WEB_CONCURRENCY", 1, 1, 64),
@@ -99,32 +111,40 @@ def _read() -> tuple[dict[str, Any], list[str]]:
         "log_format": env.choice("LOG_FORMAT", "console", ["json", "console"]),
     }
     problems += _base_url_problems(values["base_url"])
-    for origin in values["extra_vendor_origins"]:
-        problems += _origin_problems(origin)
-    proxy = values["outbound_proxy"]
-    if proxy is not None and not urlsplit(proxy.reveal()).hostname:
-        problems.append("OUTBOUND_PROXY: is not an address such as http://proxy.example:3128")
-    if values["extra_ca_file"] and not os.access(values["extra_ca_file"], os.R_OK):
-        problems.append(f"EXTRA_CA_FILE: {values['extra_ca_file']} cannot be read.")
+    problems += _proxy_problems(values["outbound_proxy"])
+    problems += _ca_problems(values["extra_ca_file"])
     return values, problems
 
 
 class _Reader:
-    """Reads variables one by one and remembers what is wrong. NAME_FILE names a file that holds the value."""
+    """Reads variables one by one and remembers what is wrong. NAME_FILE names a file that holds the value.
+
+    An empty variable counts as one that is not there. What is wrong is told without the value: it may be a secret.
+    """
 
     def __init__(self, problems: list[str]) -> None:
         self._env = FileAwareEnv(strip_whitespace=True)
         self._problems = problems
 
     def text(self, name: str, default: str) -> str:
-        return str(self._get("str", name, default))
+        return str(self._get("str", name, default)).strip()
 
     def items(self, name: str) -> list[str]:
-        return [item.strip() for item in self.text(name, "").split(",") if item.strip()]
+        return _split(self.text(name, ""))
 
     def secret(self, name: str) -> Secret | None:
-        text = self.text(name, "").strip()
+        text = self.text(name, "")
         return Secret(text) if text else None
+
+    def origins(self, name: str) -> tuple[str, ...]:
+        """Addresses of scheme, host and port, in the one form that they are compared in."""
+        found = [_bare_origin(item) for item in self.items(name)]
+        self._problems += [
+            f"{name}: entry {i + 1} is not a scheme, host and port such as http://127.0.0.1:9000"
+            for i, origin in enumerate(found)
+            if origin is None
+        ]
+        return tuple(origin for origin in found if origin is not None)
 
     def number(self, name: str, default: int, low: int, high: int) -> int:
         words = f"must be a whole number from {low} to {high}."
@@ -136,6 +156,8 @@ class _Reader:
         return str(self._get("str", name, default, validate=one_of))
 
     def _get(self, kind: str, name: str, default: Any, **kwargs: Any) -> Any:
+        if not (os.environ.get(name, "").strip() or os.environ.get(f"{name}_FILE")):
+            return default
         try:
             return getattr(self._env, kind)(name, default, **kwargs)
         except EnvValidationError as error:
@@ -145,35 +167,56 @@ class _Reader:
         return default
 
 
+def _split(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _bare_origin(url: str) -> str | None:
+    try:
+        return origin_of(url) if urlsplit(url).path in {"", "/"} else None
+    except ValueError:
+        return None
+
+
 def _base_url_problems(base_url: str) -> list[str]:
     try:
         origin_of(base_url)
     except ValueError:
-        return [f"BASE_URL: {base_url[:80]} is not an address such as https://surveys.example.com"]
+        return ["BASE_URL: is not an address such as https://surveys.example.com"]
     parts = urlsplit(base_url)
     if parts.query or parts.fragment:
         return ["BASE_URL: must not have a ? or # part; it is put before /triggers/ and /config/."]
     return []
 
 
-def _origin_problems(origin: str) -> list[str]:
+def _proxy_problems(proxy: Secret | None) -> list[str]:
+    if proxy is None:
+        return []
     try:
-        if origin_of(origin) == origin.lower():
+        parts = urlsplit(proxy.reveal())
+        if parts.scheme == "http" and parts.hostname:
             return []
     except ValueError:
         pass
-    return [f"EXTRA_VENDOR_ORIGINS: {origin[:80]} is not a scheme, host and port such as http://127.0.0.1:9000"]
+    return ["OUTBOUND_PROXY: is not an address such as http://proxy.example.com:3128"]
 
 
-def _key_problems(keys: Mapping[str, list[str]], *, ask: bool) -> list[str]:
+def _ca_problems(path: str | None) -> list[str]:
+    if path is None:
+        return []
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except OSError:  # SSLError is one
+        return [f"EXTRA_CA_FILE: {path} is not a readable file of PEM certificates."]
+    return []
+
+
+def _key_problems(keys: Mapping[str, list[str]]) -> list[str]:
     problems = []
-    if ask:
-        missing = [name.upper() for name, given in keys.items() if not given]
-        problems += [f"{name}: must be given when the database is not SQLite." for name in missing]
-    for i, key in enumerate(keys["secret_keys"]):
+    for i, key in enumerate(keys["SECRET_KEYS"]):
         if len(key) < _SHORTEST_SIGNING_KEY:
             problems.append(f"SECRET_KEYS: key {i + 1} is shorter than {_SHORTEST_SIGNING_KEY} characters.")
-    for i, key in enumerate(keys["data_keys"]):
+    for i, key in enumerate(keys["DATA_KEYS"]):
         if _decoded_key(key) is None:
             problems.append(f"DATA_KEYS: key {i + 1} is not {_DATA_KEY_BYTES} bytes in URL-safe base64.")
     return problems
@@ -187,16 +230,21 @@ def _decoded_key(key: str) -> bytes | None:
     return raw if len(raw) == _DATA_KEY_BYTES else None
 
 
+def _keys_file(database: Path) -> Path:
+    """Beside a SQLite database: the keys that were made for it."""
+    return database.with_name("keys.env")
+
+
 def _keys_beside(database: Path, entropy: Entropy) -> dict[str, list[str]]:
-    path = database.parent / KEYS_FILE
+    path = _keys_file(database)
     if not path.exists():
-        database.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         _make_keys(path, entropy)
-    keys: dict[str, list[str]] = {"secret_keys": [], "data_keys": []}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    keys: dict[str, list[str]] = {"SECRET_KEYS": [], "DATA_KEYS": []}
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         name, _, value = line.partition("=")
-        if name.strip().lower() in keys:
-            keys[name.strip().lower()] = [item.strip() for item in value.split(",") if item.strip()]
+        if name.strip() in keys:
+            keys[name.strip()] = _split(value)
     return keys
 
 
@@ -215,9 +263,17 @@ def _make_keys(path: Path, entropy: Entropy) -> None:
             file.write(lines)
             file.flush()
             os.fsync(file.fileno())
-        try:
+        with suppress(FileExistsError):
             os.link(draft, path)
-        except FileExistsError:
-            return
     finally:
         draft.unlink(missing_ok=True)
+    _make_durable(path.parent)
+
+
+def _make_durable(folder: Path) -> None:
+    """Have the folder's entries on the disk: no secret may ever be sealed with a key that a power cut takes away."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import hmac
 import json
 import os
 import secrets
-import signal
-import socket
 import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,9 +22,10 @@ import click
 
 from plugin.app import Config, Parts, open_parts
 from plugin.cli.own_pages import ask_own, own_request, send_own
+from plugin.cli.ports import next_free_port, wait_until_free
 from plugin.cli.receipt_text import receipt_lines
 from plugin.cli.session import configuration
-from plugin.cli.supervise import LIFELINE
+from plugin.cli.supervise import lifeline, start_child, stop_on_signals
 from plugin.cli.tenants import make_link, source_urls
 from plugin.errors import OutboundFailed, SurveyPluginError
 from plugin.sandbox.samples import DEMO_SOURCES, Sample, demo_tenant_yaml, sample_triggers
@@ -37,6 +35,8 @@ from plugin.store.schema import migrate
 from plugin.tenant_file import apply_configuration, check_document, read_document
 
 _TENANT: Final = "demo"
+#: What the serving program says, in the demo's folder.
+_LOG: Final = "serve.log"
 #: How long the pages may take to come up, and the survey calls to be made, seconds.
 _PATIENCE: Final = 30.0
 
@@ -51,10 +51,13 @@ _PATIENCE: Final = 30.0
 @click.option("--once", is_flag=True, help="End after the receipts instead of serving on.")
 def demo(folder: str, port: int | None, once: bool) -> None:
     """Try everything: a sandbox vendor, a demo tenant, sample triggers from a helpdesk, a chat and a CRM."""
-    port = port or _free_port(8000)
     home = Path(folder)
     home.mkdir(parents=True, exist_ok=True)
-    with Sandbox(port=_free_port(9000, avoid=port)) as sandbox:
+    if port is None:
+        port = next_free_port(8000)
+    else:
+        wait_until_free("127.0.0.1", port, patience=0)
+    with _alone_in(home), Sandbox(port=next_free_port(9000, avoid=port)) as sandbox:
         _say(f"1. A pretend survey vendor answers at {sandbox.origin}")
         _live_by(_environment(home, port, sandbox.origin))
         opened = open_parts(configuration())
@@ -62,8 +65,8 @@ def demo(folder: str, port: int | None, once: bool) -> None:
         proofs = {name: secrets.token_urlsafe(24) for name in DEMO_SOURCES}
         _apply(opened, demo_tenant_yaml(sandbox.origin, proofs), sandbox.origin)
         _say(f"2. Tenant “{_TENANT}” is set up: three sources, two connections, a few rules")
-        with _serving(port) as process:
-            _wait_for_pages(opened.config, process)
+        with _serving(home, port) as process:
+            _wait_for_pages(opened.config, process, home)
             _say(f"3. survey-plugin serves {opened.config.base_url}")
             _fire(opened, proofs)
             link = make_link(opened, _TENANT, hours=24, role="admin")
@@ -71,7 +74,20 @@ def demo(folder: str, port: int | None, once: bool) -> None:
             _say("What the pretend vendor received:", f"   {sandbox.origin}/")
             if not once:
                 _say("It keeps serving. Ctrl-C ends it.")
-                _wait_for_stop(process)
+                _wait_for_stop(process, home)
+
+
+@contextmanager
+def _alone_in(home: Path) -> Iterator[None]:
+    """Keep a second demo out of the folder: its worker could not reach the first one's pretend vendor."""
+    with (home / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SurveyPluginError(
+                f"A demo is running in {home} already; end it, or choose another --folder."
+            ) from None
+        yield
 
 
 def _environment(home: Path, port: int, sandbox_origin: str) -> dict[str, str]:
@@ -100,22 +116,15 @@ def _apply(opened: Parts, text: str, sandbox_origin: str) -> None:
 
 
 @contextmanager
-def _serving(port: int) -> Iterator[subprocess.Popen[bytes]]:
+def _serving(home: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """`serve` as a child that ends with this process, however it ends."""
-    reading, writing = os.pipe()
-    process = subprocess.Popen(  # noqa: S603  # our own program with our own arguments
-        [sys.executable, "-m", "plugin", "serve", "--port", str(port)],
-        env={**os.environ, LIFELINE.name: str(reading), "LOG_FORMAT": "json"},
-        pass_fds=(reading,),
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait()
-        os.close(reading)
-        os.close(writing)
+    with lifeline() as descriptor, (home / _LOG).open("wb") as log:
+        process = start_child(["serve", "--port", str(port)], descriptor, log=log)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait()
 
 
 def _fire(opened: Parts, proofs: Mapping[str, str]) -> None:
@@ -166,11 +175,11 @@ def _settled_receipt(opened: Parts, receipt_id: str) -> receipts.Receipt:
         time.sleep(0.05)
 
 
-def _wait_for_pages(config: Config, process: subprocess.Popen[bytes]) -> None:
+def _wait_for_pages(config: Config, process: subprocess.Popen[bytes], home: Path) -> None:
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise SurveyPluginError(f"serve ended with code {process.returncode}; run it by hand to see why.")
+            raise SurveyPluginError(f"serve ended with code {process.returncode}; {home / _LOG} says why.")
         try:
             if ask_own(config, "readyz").status == HTTPStatus.OK:
                 return
@@ -179,28 +188,11 @@ def _wait_for_pages(config: Config, process: subprocess.Popen[bytes]) -> None:
     raise SurveyPluginError(f"The pages did not come up at {config.base_url} within {_PATIENCE:.0f} s.")
 
 
-def _wait_for_stop(process: subprocess.Popen[bytes]) -> None:
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+def _wait_for_stop(process: subprocess.Popen[bytes], home: Path) -> None:
+    stop = stop_on_signals()
     while not stop.wait(0.5):
         if process.poll() is not None:
-            raise SurveyPluginError(f"serve ended with code {process.returncode}.")
-
-
-def _free_port(first: int, *, avoid: int | None = None) -> int:
-    """The first port from `first` on that nobody listens at."""
-    for port in range(first, min(first + 200, 65536)):
-        if port == avoid:
-            continue
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise SurveyPluginError(f"There is no free port from {first} on.")
+            raise SurveyPluginError(f"serve ended with code {process.returncode}; {home / _LOG} says why.")
 
 
 def _say(*lines: Any) -> None:

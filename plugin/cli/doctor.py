@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import click
 
@@ -25,6 +26,9 @@ from plugin.tenant_file import stored_document
 
 _CLOCK_TOLERANCE: Final = timedelta(seconds=60)
 _WORKER_SILENT: Final = timedelta(seconds=30)
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+#: Failures to reach BASE_URL that are expected while nothing runs there.
+_NOT_YET: Final = frozenset({"refused", "timeout", "reset"})
 
 
 @click.command()
@@ -63,25 +67,40 @@ def _checks(config: Config) -> Iterator[Callable[[], Iterator[Finding]]]:
 
     def database() -> Iterator[Finding]:
         parts = open_parts(config)
-        yield from _database(parts)
-        opened.append(parts)
+        findings = list(_database(parts))
+        if all(word != "fault" for word, _ in findings):
+            opened.append(parts)
+        yield from findings
 
     yield database
     yield lambda: _keys(opened)
     yield lambda: _workers(opened)
-    yield lambda: _base_url(config)
+    yield lambda: _base_url(config, opened)
 
 
 def _folder(config: Config) -> Iterator[Finding]:
     path = sqlite_path(config.database_url)
-    if not path.parent.is_dir():
-        yield "fault", f"The database's folder {path.parent} does not exist; make it, or run: survey-plugin migrate"
-    elif not os.access(path.parent, os.W_OK):
-        yield "fault", f"The database's folder {path.parent} cannot be written to by this user."
-    elif path.exists() and not os.access(path, os.W_OK):
-        yield "fault", f"The database {path} cannot be written to by this user."
+    folder = path.parent
+    if not folder.is_dir():
+        yield "fault", f"The database's folder {folder} does not exist; make it, or run: survey-plugin migrate"
+        return
+    try:
+        # Tried and not looked up: rights may say yes where a mount or a quota says no.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        if path.is_file():
+            with path.open("r+b"):
+                pass
+    except OSError as error:
+        yield (
+            "fault",
+            f"The database's folder {folder} and its files cannot be written to: {error.strerror}.",
+        )
     else:
-        yield "fine", f"The database's folder {path.parent} can be written to."
+        yield "fine", f"The database's folder {folder} can be written to."
+    keys = config.keys_file
+    if keys.exists() and keys.stat().st_mode & 0o077:
+        yield "fault", f"Other users of this machine can read the keys; run: chmod 600 {keys}"
 
 
 def _sqlite_version() -> Iterator[Finding]:
@@ -96,6 +115,9 @@ def _sqlite_version() -> Iterator[Finding]:
 
 
 def _database(parts: Parts) -> Iterator[Finding]:
+    if not parts.database.path.exists():
+        yield "fault", f"There is no database at {parts.database.path} yet; run: survey-plugin migrate"
+        return
     problem = schema_problem(parts.database)
     if problem is not None:
         yield "fault", problem
@@ -134,22 +156,32 @@ def _keys(opened: list[Parts]) -> Iterator[Finding]:
 def _workers(opened: list[Parts]) -> Iterator[Finding]:
     if not opened:
         return
-    parts = opened[0]
-    with parts.database.read() as db:
-        seen = workers.all_workers(db)
-    alive = [one for one in seen if parts.mint.now() - one.seen_at < _WORKER_SILENT]
+    alive = _workers_alive(opened[0])
     if alive:
-        yield "fine", f"{len(alive)} worker{'' if len(alive) == 1 else 's'} alive."
+        yield "fine", f"{alive} worker{'' if alive == 1 else 's'} alive."
     else:
         yield "note", "No worker is running: triggers are kept, and nothing is sent until one runs."
 
 
-def _base_url(config: Config) -> Iterator[Finding]:
+def _workers_alive(parts: Parts) -> int:
+    with parts.database.read() as db:
+        seen = workers.all_workers(db)
+    return sum(parts.mint.now() - one.seen_at < _WORKER_SILENT for one in seen)
+
+
+def _base_url(config: Config, opened: list[Parts]) -> Iterator[Finding]:
     """Whether helpdesks would reach us at BASE_URL, and whether our clock agrees with what answers there."""
+    if urlsplit(config.base_url).hostname in _LOOPBACK:
+        yield "note", f"BASE_URL is {config.base_url}: only programs on this machine can call it."
+    elif not config.is_https:
+        yield "note", f"BASE_URL {config.base_url} is not https: whoever is on the way can read what helpdesks send."
     try:
         answer = ask_own(config, "healthz")
     except OutboundFailed as error:
-        yield "note", f"BASE_URL, where helpdesks call, does not answer: {error} Nothing may be running yet."
+        # Before the first start nothing can answer yet; a wrong name or certificate is wrong then too.
+        is_awaited = error.kind in _NOT_YET and not (opened and _workers_alive(opened[0]))
+        after = " Nothing may be running yet." if is_awaited else ""
+        yield "note" if is_awaited else "fault", f"BASE_URL, where helpdesks call, does not answer: {error}{after}"
         return
     if answer.status != HTTPStatus.OK or answer.json_object.get("status") != "up":
         yield "fault", f"BASE_URL {config.base_url} answers {answer.status}, but it is not survey-plugin there."

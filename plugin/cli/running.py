@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections.abc import Sequence
 
 import click
 
 from plugin.app import create_app
+from plugin.cli.ports import url_of, wait_until_free
 from plugin.cli.session import configuration, parts
-from plugin.cli.supervise import LIFELINE, Supervisor, watch_lifeline
+from plugin.cli.supervise import Supervisor, stop_on_signals, watch_lifeline
 from plugin.sandbox.server import Sandbox
 from plugin.store.database import Database
 from plugin.store.schema import migrate as migrate_schema
@@ -26,34 +26,38 @@ def serve(host: str, port: int) -> None:
 
     Dead children are restarted, and they end with this process however it ends.
     """
-    configuration()
     parts(create=True).database.close()
-    click.echo(f"survey-plugin serves http://{host}:{port} (Ctrl-C stops it)", err=True)
+    wait_until_free(host, port)
+    click.echo(f"survey-plugin serves {url_of(host, port)} (Ctrl-C stops it)", err=True)
     Supervisor([["web", "--host", host, "--port", str(port)], ["worker"]]).run()
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
 def web(host: str, port: int) -> None:
     """Run the web part only (gunicorn on the application)."""
     config = configuration()
+    run_web(lambda: create_app(config), host, port, workers=config.web_concurrency, on_start=_end_with_parent)
 
-    def follow_parent() -> None:
-        # The arbiter is told, not this worker alone: it would only start another one.
-        watch_lifeline(LIFELINE.given(), lambda: os.kill(os.getppid(), signal.SIGTERM))
 
-    run_web(lambda: create_app(config), host, port, workers=config.web_concurrency, on_start=follow_parent)
+def _end_with_parent(arbiter: int) -> None:
+    """In a gunicorn worker: stop the arbiter when the parent of both is gone. A worker alone would be replaced."""
+
+    def stop_arbiter() -> None:
+        # A dead arbiter's number may belong to somebody else by now; its workers end by themselves.
+        if os.getppid() == arbiter:
+            os.kill(arbiter, signal.SIGTERM)
+
+    watch_lifeline(stop_arbiter)
 
 
 @click.command()
 def worker() -> None:
     """Run a worker only: it makes the survey calls that are due."""
     opened = parts()
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    watch_lifeline(LIFELINE.given(), stop.set)
+    stop = stop_on_signals()
+    watch_lifeline(stop.set)
     with opened.outbound() as outbound:
         opened.worker(outbound).run(stop)
     opened.database.close()
@@ -75,17 +79,11 @@ def migrate() -> None:
 @click.option("--port", default=9000, show_default=True, type=click.IntRange(1, 65535))
 def sandbox(host: str, port: int) -> None:
     """Run the pretend survey vendor, for trials: it answers as the vendors document and lists what it received."""
+    wait_until_free(host, port, patience=0)
     with Sandbox(host, port) as running:
         click.echo(f"The sandbox vendor answers at {running.origin} and lists what it received there.")
         click.echo(f"Let connections point at it with: EXTRA_VENDOR_ORIGINS={running.origin}")
-        _wait_for_stop()
-
-
-def _wait_for_stop() -> None:
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    stop.wait()
+        stop_on_signals().wait()
 
 
 COMMANDS: Sequence[click.Command] = (serve, web, worker, migrate, sandbox)

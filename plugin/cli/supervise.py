@@ -1,7 +1,8 @@
 """A small process tree: children are started again when they die, and end when their parent does, however it ends.
 
 The parent holds the writing end of a pipe, the lifeline, and never writes. The kernel closes it when the parent dies,
-also by kill -9; the children see the end of the file and stop.
+also by kill -9; the children see the end of the file and stop. Each child leads a process group of its own, so that
+Ctrl-C reaches the parent alone, which then ends them in order.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import IO, Final
 
 import click
 
@@ -26,58 +27,80 @@ _FIRST_WAIT: Final = 0.2
 _LONGEST_WAIT: Final = 30.0
 _YOUNG: Final = 10.0
 
-
-@dataclass(frozen=True)
-class LifelineVariable:
-    """The environment variable that tells a child which file descriptor its lifeline is."""
-
-    name: str
-
-    def given(self) -> int | None:
-        value = os.environ.get(self.name, "")
-        return int(value) if value.isdigit() else None
+#: The environment variable that tells a child which file descriptor its lifeline is.
+_LIFELINE: Final = "SURVEY_PLUGIN_LIFELINE"
 
 
-LIFELINE: Final = LifelineVariable("SURVEY_PLUGIN_LIFELINE")
+@contextmanager
+def lifeline() -> Iterator[int]:
+    """The descriptor to give to children; they end when the block does, or when this process dies."""
+    reading, writing = os.pipe()
+    try:
+        yield reading
+    finally:
+        os.close(writing)
+        os.close(reading)
 
 
-def watch_lifeline(descriptor: int | None, on_end: Callable[[], object]) -> None:
-    """Call `on_end` once, from a thread, when the parent is gone. Does nothing without a lifeline."""
-    if descriptor is None:
+def start_child(arguments: Sequence[str], descriptor: int, *, log: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
+    """Run this program once more, with `arguments` and at the end of a lifeline.
+
+    log: a file for its standard error; this process's own when left out.
+    """
+    return subprocess.Popen(  # noqa: S603  # our own program with our own arguments
+        # -P: a folder named `plugin` where the command was given must not be taken for this package.
+        [sys.executable, "-P", "-m", "plugin", *arguments],
+        env={**os.environ, _LIFELINE: str(descriptor)},
+        pass_fds=(descriptor,),
+        stdin=subprocess.DEVNULL,
+        stderr=log,
+        process_group=0,
+    )
+
+
+def watch_lifeline(on_end: Callable[[], object]) -> None:
+    """Call `on_end` once, from a thread, when the parent is gone. Does nothing in a process without a lifeline."""
+    given = os.environ.get(_LIFELINE, "")
+    if not given.isdigit():
         return
 
     def wait() -> None:
-        while os.read(descriptor, 1):
+        while os.read(int(given), 1):
             pass
         on_end()
 
     threading.Thread(target=wait, name="lifeline", daemon=True).start()
 
 
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and Ctrl-C set from now on."""
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        # From a thread: the signal may have come just while this one holds the event's own lock.
+        threading.Thread(target=stop.set, name="stop").start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    return stop
+
+
 class Supervisor:
-    """Runs `python -m plugin <arguments>` for each of `commands` until told to stop."""
+    """Keeps this program running with the arguments of each of `commands` until told to stop."""
 
     def __init__(self, commands: Sequence[Sequence[str]]) -> None:
         self._children = [_Child(arguments) for arguments in commands]
-        self._stop = threading.Event()
 
     def run(self) -> None:
-        reading, writing = os.pipe()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
-        watch_lifeline(LIFELINE.given(), self._stop.set)
-        try:
-            while not self._stop.is_set():
+        stop = stop_on_signals()
+        watch_lifeline(stop.set)
+        with lifeline() as descriptor:
+            while not stop.is_set():
                 for child in self._children:
-                    child.keep_alive(reading)
-                self._stop.wait(0.2)
-        finally:
+                    child.keep_alive(descriptor)
+                stop.wait(0.2)
+            click.echo("Stopping; calls that are under way are settled first.", err=True)
             self._end_children()
-            os.close(writing)
-            os.close(reading)
-
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self._stop.set()
 
     def _end_children(self) -> None:
         for child in self._children:
@@ -91,11 +114,12 @@ class _Child:
     def __init__(self, arguments: Sequence[str]) -> None:
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
-        self._started = 0.0
         self._wait = _FIRST_WAIT
+        # By the monotonic clock, seconds.
+        self._started = 0.0
         self._start_at = 0.0
 
-    def keep_alive(self, lifeline: int) -> None:
+    def keep_alive(self, descriptor: int) -> None:
         """Start the child when it is not running; a while later each time when it keeps dying young."""
         now = time.monotonic()
         if self._process is not None and self._process.poll() is not None:
@@ -109,11 +133,7 @@ class _Child:
             self._start_at = now + self._wait
         if self._process is None and now >= self._start_at:
             self._started = now
-            self._process = subprocess.Popen(  # noqa: S603  # our own program with our own arguments
-                [sys.executable, "-m", "plugin", *self._arguments],
-                env={**os.environ, LIFELINE.name: str(lifeline)},
-                pass_fds=(lifeline,),
-            )
+            self._process = start_child(self._arguments, descriptor)
 
     def ask_to_stop(self) -> None:
         if self._process is not None and self._process.poll() is None:

@@ -10,6 +10,7 @@ import click
 
 from plugin.app import Parts
 from plugin.cli.session import parts, read_text
+from plugin.errors import NotAllowed
 from plugin.pipeline.forget import find_person, forget_person
 from plugin.store import connections, links, sources, tenants
 from plugin.store.links import Link
@@ -86,7 +87,7 @@ def create(slug: str, name: str | None) -> None:
     opened = parts(create=True)
     with opened.database.write() as db:
         if tenants.find_tenant(db, slug) is not None:
-            raise click.ClickException(f"There is a tenant named {slug} already.")
+            raise NotAllowed(f"There is a tenant named {slug} already.")
         checked = check_document(empty_document(slug, name or slug))
         apply_configuration(db, opened.vault, opened.mint, checked, saved_by="command")
     click.echo(f"Created {slug}. Next: survey-plugin tenant link {slug}")

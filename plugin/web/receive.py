@@ -9,11 +9,12 @@ import re
 from http import HTTPStatus
 from typing import Final
 
+import structlog
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from plugin import registry
-from plugin.errors import SignatureInvalid, StoreUnavailable
+from plugin.errors import SignatureInvalid, StoreBroken, StoreUnavailable, SurveyPluginError, VaultError
 from plugin.pipeline.accept import UnreadableKept
 from plugin.registry import InboundRequest
 from plugin.store.sources import StoredSource
@@ -25,6 +26,8 @@ LARGEST_BODY: Final = 1024 * 1024
 RETRY_AFTER: Final = 30
 
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{16,128}")
+
+log = structlog.get_logger()
 
 blueprint = Blueprint("receive", __name__)
 
@@ -67,8 +70,11 @@ def _take(key: str, source: StoredSource, body: bytes) -> Response | tuple[Respo
 
 
 @blueprint.errorhandler(StoreUnavailable)
-def store_away(_error: StoreUnavailable) -> tuple[Response, int, dict[str, str]]:
-    """Nothing was stored: the sender comes again."""
+@blueprint.errorhandler(StoreBroken)
+@blueprint.errorhandler(VaultError)
+def store_away(error: SurveyPluginError) -> tuple[Response, int, dict[str, str]]:
+    """Nothing was stored: the sender comes again, and meanwhile the operator may mend it."""
+    log.error("trigger not stored", detail=str(error))
     answer = jsonify(error="Nothing could be stored just now; send it again.")
     return answer, HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": str(RETRY_AFTER)}
 

@@ -58,11 +58,14 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
 
 
 def run_web(
-    load_app: Callable[[], Flask], host: str, port: int, *, workers: int, on_start: Callable[[], object]
+    load_app: Callable[[], Flask], host: str, port: int, *, workers: int, on_start: Callable[[int], object]
 ) -> None:
-    """Serve until told to stop. on_start: called in each of gunicorn's workers once it is up."""
+    """Serve until told to stop.
+
+    on_start: called in each of gunicorn's workers once it is up, with the process id of the arbiter above it.
+    """
     settings = gunicorn_settings(workers) | {
         "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
-        "post_worker_init": lambda _worker: on_start(),
+        "post_worker_init": lambda worker: on_start(worker.ppid),
     }
     _Server(load_app, settings).run()
