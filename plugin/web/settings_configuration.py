@@ -204,8 +204,17 @@ def _with_name(problem: Problem, document: Mapping[str, Any]) -> Problem:
 
 def _difference(db: Connection, tenant: Tenant, after: Document) -> Difference:
     before = stored_document(db, desk().vault, tenant)
-    lines = unified_diff(dump_document(before).splitlines(), dump_document(after).splitlines(), n=_CONTEXT, lineterm="")
-    return Difference(compare_documents(before, after), list(lines)[2:], _count_cancelled(db, tenant.id, after))
+    return Difference(
+        compare_documents(before, after),
+        _compare_lines(dump_document(before), dump_document(after)),
+        _count_cancelled(db, tenant.id, after),
+    )
+
+
+def _compare_lines(before: str, after: str) -> list[str]:
+    """A unified diff for readers: without its two first lines, and each place told as `@ line 12`."""
+    lines = list(unified_diff(before.splitlines(), after.splitlines(), n=_CONTEXT, lineterm=""))[2:]
+    return [_PLACE_IN_DIFF.sub(r"@ line \1", line) for line in lines]
 
 
 def _count_cancelled(db: Connection, tenant_id: str, after: Document) -> int:
