@@ -52,7 +52,9 @@ def trigger(tenant: str, source: str, file: str, dry_run: bool) -> None:
 @click.command()
 @click.argument("tenant")
 @click.option(
-    "--state", type=click.Choice([*DeliveryState, PARKED]), help="Only those in this state; parked: behind a pause."
+    "--state",
+    type=click.Choice([*(state.value for state in DeliveryState), PARKED]),
+    help="Only those in this state; parked: behind a pause.",
 )
 @click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="The newest this many.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
@@ -125,6 +127,8 @@ def cancel(ids: Sequence[str]) -> None:
 
 def _draft_lines(draft: Draft) -> list[str]:
     lines = [f"{draft.event.kind} {draft.event.subject or ''}".rstrip()]
+    if draft.before is not None:
+        lines.append(f"  It has come before (receipt {draft.before.trigger_id}), so nothing more is done.")
     for planned in draft.planned:
         verdict = planned.verdict
         lines.append(f"  {verdict.rule or '(no rule)'}: {verdict.decision} - {verdict.cause.sentence}")
