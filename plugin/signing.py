@@ -29,7 +29,7 @@ class LinkSigner:
 
     def link_id(self, token: str) -> str | None:
         """The id of the link whose token this is; None for anything that was not signed here."""
-        if len(token) > _LONGEST_TOKEN:
+        if len(token) > _LONGEST_TOKEN or not token.isascii():
             return None
         try:
             link_id = self._serializer().loads(token)

@@ -80,10 +80,10 @@ class Vault:
                 f"A stored secret in {place.table}.{place.field} was sealed with data key {key_id}, which is not in "
                 "DATA_KEYS; add that key again after the newest one."
             )
-        raw = urlsafe_b64decode(body)
         try:
+            raw = urlsafe_b64decode(body)
             text = self._ring[key_id].decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], place.associated_data())
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: no base64, or too short
             raise VaultError(
                 f"A stored secret in {place.table}.{place.field} is damaged or was copied there from another row."
             ) from None

@@ -49,7 +49,7 @@ class Worker:
         self._threads = threads
         self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
         self._unsettled: list[Finished] = []
-        self._under_way: dict[str, Claim] = {}
+        self._under_way: dict[tuple[str, int], Claim] = {}
         self._chores = (
             _Chore(_HEARTBEAT, self._beat),
             _Chore(_RECOVERY, self._recover),
@@ -89,7 +89,7 @@ class Worker:
         self._collect(POLL)
         if self._unsettled or (self._free() > 0 and self._is_due()):
             for claim in self._claim_and_settle(self._free() + len(self._unsettled)):
-                self._under_way[claim.row.id] = claim
+                self._under_way[claim.row.id, claim.row.epoch] = claim
                 senders.submit(self._send, claim)
         for chore in self._chores:
             chore.run_when_due()
@@ -112,11 +112,11 @@ class Worker:
                 finished,
                 worker=self._name,
                 free=free,
-                free_for_hanging=max(self._threads // 4 - hanging, 0),
+                free_for_hanging=max(max(self._threads // 4, 1) - hanging, 0),
             )
         # Only now is it durable; had the transaction failed, all of it would be settled the next time.
         for item in finished:
-            self._under_way.pop(item.row.id, None)
+            self._under_way.pop((item.row.id, item.row.epoch), None)
             log.info(
                 "delivery settled",
                 delivery=item.row.id,
@@ -133,8 +133,7 @@ class Worker:
 
     def _is_due(self) -> bool:
         with self._database.read() as db:
-            wait = claims.seconds_to_next(db, self._mint.now())
-        return wait is not None and wait <= 0
+            return claims.is_due(db, self._mint.now())
 
     def _send(self, claim: Claim) -> None:
         try:

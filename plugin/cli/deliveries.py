@@ -8,16 +8,20 @@ from typing import Any
 
 import click
 
+from plugin.app import Parts
 from plugin.cli.receipt_text import receipt_json, receipt_lines
 from plugin.cli.session import parts, print_json
 from plugin.domain.delivery import DeliveryState
-from plugin.errors import NotFound, SurveyPluginError
+from plugin.errors import NotFound, SurveyPluginError, Unreadable
+from plugin.pipeline.accept import UnreadableKept
 from plugin.pipeline.draft import Draft
 from plugin.pipeline.replay import replay_delivery
-from plugin.registry import read_recording
+from plugin.redaction import mask_addresses
+from plugin.registry import InboundRequest, read_recording
 from plugin.store import deliveries as stored_deliveries
 from plugin.store import receipts, sources, tenants
 from plugin.store.receipts import PARKED, DeliveryRecord
+from plugin.store.sources import StoredSource
 
 
 @click.command()
@@ -34,19 +38,27 @@ def trigger(tenant: str, source: str, file: str, dry_run: bool) -> None:
     request = read_recording(Path(file).read_bytes())
     with opened.database.read() as db:
         found = sources.source_by_name(db, tenants.tenant_by_slug(db, tenant).id, source)
-    if dry_run:
-        for draft in opened.acceptor.dry_run(found, request):
-            for line in _draft_lines(draft):
-                click.echo(line)
-        return
-    accepted = opened.acceptor.accept(found, request, verified=True)
-    if accepted.receipt is None:
-        click.echo("The message is a handshake: there is nothing to keep.")
-        return
-    with opened.database.read() as db:
-        kept = receipts.receipt(db, found.tenant_id, accepted.receipt)
-    for line in receipt_lines(kept) if kept is not None else ():
+    try:
+        lines = _dry_run(opened, found, request) if dry_run else _accept(opened, found, request)
+    except UnreadableKept as error:
+        raise SurveyPluginError(f"{file}: {error} It is kept as receipt {error.receipt}.") from None
+    except Unreadable as error:
+        raise SurveyPluginError(f"{file}: {error}") from None
+    for line in lines or ["The message is a handshake: there is nothing to keep."]:
         click.echo(line)
+
+
+def _dry_run(opened: Parts, source: StoredSource, request: InboundRequest) -> list[str]:
+    return [line for draft in opened.acceptor.dry_run(source, request) for line in _draft_lines(draft)]
+
+
+def _accept(opened: Parts, source: StoredSource, request: InboundRequest) -> list[str]:
+    accepted = opened.acceptor.accept(source, request, verified=True)
+    if accepted.receipt is None:
+        return []
+    with opened.database.read() as db:
+        kept = receipts.receipt(db, source.tenant_id, accepted.receipt)
+    return list(receipt_lines(kept)) if kept is not None else []
 
 
 @click.command()
@@ -136,7 +148,7 @@ def _draft_lines(draft: Draft) -> list[str]:
         call = planned.call or planned.preview
         if call is not None:
             lines.append(f"    {call.bound.rule.connection}: {call.bound.rule.call}")
-            lines += [f"      {name} = {value}" for name, value in call.parameters.items()]
+            lines += [f"      {name} = {mask_addresses(value)}" for name, value in call.parameters.items()]
     return lines
 
 

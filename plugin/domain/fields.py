@@ -160,14 +160,3 @@ class Group(fields.Nested):
 
     def __init__(self, schema: type[Schema], *, label: str, help: str = "", **kwargs: Any) -> None:  # noqa: A002
         super().__init__(schema, metadata={"label": label, "help": help, "example": "", "secret": False}, **kwargs)
-
-
-def secret_names(schema: Schema) -> frozenset[str]:
-    """Names of the fields of `schema` whose values are secrets; those inside a group with a dot: `basic.password`."""
-    names: set[str] = set()
-    for name, field in schema.fields.items():
-        if isinstance(field, Group):
-            names |= {f"{name}.{inner}" for inner in secret_names(field.schema)}
-        elif field.metadata.get("secret"):
-            names.add(name)
-    return frozenset(names)

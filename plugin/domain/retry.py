@@ -54,7 +54,7 @@ def decide_next(
         case Rejected(reason=reason, words=words):
             return Settlement(DeliveryState.REJECTED, reason, words, pause=reason in PAUSING_REASONS)
         case NextRequest(step=step, memory=memory, after=after, words=words):
-            due = now + timedelta(seconds=after)
+            due = min(now + timedelta(seconds=after), expires_at)
             return Settlement(
                 DeliveryState.SCHEDULED, Reason.DONE, words, due=due, counts=False, next_step=step, memory=memory
             )

@@ -12,7 +12,7 @@ from plugin.errors import SignatureInvalid, StoreUnavailable, Unreadable
 from plugin.pipeline.credentials import load_credentials
 from plugin.pipeline.draft import Draft, digest, draft_events
 from plugin.pipeline.record import Acceptance, Outdated, record
-from plugin.redaction import Secret, mask_secrets
+from plugin.redaction import Secret, mask_secrets, mask_unknown_secrets
 from plugin.registry import InboundRequest
 from plugin.store import events, sources
 from plugin.store.database import Database
@@ -22,8 +22,9 @@ from plugin.vault import Vault
 #: Plans made against a state that changed meanwhile are made anew, this often.
 _PLANNING_ROUNDS: Final = 3
 
-#: Parts of header names whose values are never stored.
+#: Parts of header names whose values are never stored, and the one name that only looks like it.
 _SECRET_HEADERS: Final = ("auth", "signature", "secret", "token", "key", "cookie", "password", "hmac")
+_EVENT_ID_HEADER: Final = "idempotency-key"
 
 
 class UnreadableKept(Unreadable):
@@ -54,7 +55,7 @@ class Acceptor:
 
         key: the one it came by, remembered as in use. verified: the sender needs no proof (a recorded message that
         the operator feeds in). Raises SignatureInvalid (nothing is stored), UnreadableKept (a receipt is),
-        StoreUnavailable (nothing is).
+        StoreUnavailable (nothing is), NotFound when the tenant was removed meanwhile, VaultError.
         """
         credentials = load_credentials(self._vault, source)
         now = self._mint.now()
@@ -135,9 +136,10 @@ def _verify(source: StoredSource, request: InboundRequest, credentials: registry
 def _kept_headers(headers: Mapping[str, str], credentials: registry.Credentials) -> dict[str, str]:
     secrets = list(_secrets_in(credentials))
     return {
-        name: mask_secrets(value, secrets)
+        # Proxies repeat the address that was called, and with it the source's key.
+        name: mask_unknown_secrets(mask_secrets(value, secrets))
         for name, value in headers.items()
-        if not any(part in name for part in _SECRET_HEADERS)
+        if name == _EVENT_ID_HEADER or not any(part in name for part in _SECRET_HEADERS)
     }
 
 

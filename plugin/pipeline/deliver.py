@@ -11,18 +11,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+import structlog
 from sqlalchemy import Connection
 
 from plugin import registry
 from plugin.domain.delivery import CALL_DEADLINE, GIVE_BACK_AFTER, DeliveryState, Settlement
 from plugin.domain.identity import Mint
-from plugin.domain.outcome import Accepted, Outcome, Reason, Rejected, RetryLater, Uncertain
+from plugin.domain.outcome import Accepted, NextRequest, Outcome, Reason, Rejected, RetryLater, Uncertain
 from plugin.domain.retry import Chance, decide_next
 from plugin.domain.survey_call import OutboundRequest, OutboundResponse, SurveyCall
 from plugin.errors import OutboundFailed, VaultError
 from plugin.outbound import Outbound
 from plugin.pipeline.credentials import load_memory, load_settings
-from plugin.redaction import mask_secrets
+from plugin.redaction import mask_addresses, mask_secrets
 from plugin.store import claims, connections, deliveries
 from plugin.store.claims import ClaimedRow, FinishedAttempt
 from plugin.vault import Vault, memory_place
@@ -33,6 +34,8 @@ _STRIKING_REASONS: Final = frozenset({Reason.INVALID_CALL, Reason.NOT_FOUND, Rea
 
 #: Failures of a call before its first byte that another try cannot mend.
 _HOPELESS_KINDS: Final = frozenset({"forbidden"})
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,16 @@ class Claim:
 
 @dataclass(frozen=True)
 class Finished:
-    """A call that has been made, or handed back, and is to be settled."""
+    """A call that has been made, or handed back, and is to be settled.
+
+    sealed_memory: what the next step needs to know. hanging: whether the call timed out; None when none was made.
+    """
 
     row: ClaimedRow
     settlement: Settlement
     attempt: FinishedAttempt
-    hanging: bool = False
+    sealed_memory: str | None = None
+    hanging: bool | None = None
 
 
 class Deliverer:
@@ -66,32 +73,71 @@ class Deliverer:
         self._chance = chance
 
     def call(self, claim: Claim) -> Finished:
-        """Make one claimed call. Never raises for anything a vendor or a connection's settings can cause."""
-        if self._monotonic() - claim.claimed_at > GIVE_BACK_AFTER.total_seconds():
-            return self._given_back(claim.row)
+        """Make one claimed call. Whatever goes wrong before its first byte is tried again later.
+
+        Raises what a connector raises on an answer; see `broken`.
+        """
         row = claim.row
+        if self._monotonic() - claim.claimed_at > GIVE_BACK_AFTER.total_seconds():
+            return self._given_back(row)
         survey_call = SurveyCall(row.vendor, row.call, row.parameters)
         try:
             settings = self._settings(row)
             memory = load_memory(self._vault, row.tenant_id, row.id, row.memory)
             request = registry.vendor(row.vendor).build_request(survey_call, settings, row.step, memory)
         except VaultError as error:
-            return self._finish(row, Rejected(Reason.CREDENTIALS, str(error)), None, None, 0.0)
-        began = self._monotonic()
-        response, outcome, hanging = self._send(row, survey_call, request, memory)
-        return self._finish(row, outcome, request, response, self._monotonic() - began, hanging=hanging)
+            return self._locked(row, str(error))
+        except Exception as error:  # a fault of ours must not cost the invitation: nothing has been sent
+            return self._not_built(row, error)
+        return self._made(row, survey_call, request, memory)
 
-    def _send(
+    def broken(self, claim: Claim, error: Exception) -> Finished:
+        """How a call is settled that failed by a fault of this program: nobody knows whether it was sent."""
+        settlement = Settlement(DeliveryState.UNCERTAIN, Reason.NO_ANSWER, _fault_words(error))
+        return Finished(claim.row, settlement, FinishedAttempt(self._mint.now(), outcome="uncertain"))
+
+    def _made(
         self, row: ClaimedRow, survey_call: SurveyCall, request: OutboundRequest, memory: Mapping[str, str]
-    ) -> tuple[OutboundResponse | None, Outcome, bool]:
+    ) -> Finished:
         module = registry.vendor(row.vendor)
         origins = module.VENDOR.origins
         allowed = None if origins == registry.ANY_PUBLIC_HTTPS else origins
+        began = self._monotonic()
+        response: OutboundResponse | None = None
+        hanging = False
+        outcome: Outcome
         try:
             response = self._outbound.send(request, allowed_origins=allowed, deadline=CALL_DEADLINE.total_seconds())
         except OutboundFailed as failure:
-            return None, outcome_of_failure(failure), failure.kind == "timeout"
-        return response, module.read_response(survey_call, response, row.step, memory), False
+            outcome, hanging = outcome_of_failure(failure), failure.kind == "timeout"
+        else:
+            outcome = module.read_response(survey_call, response, row.step, memory)
+        duration = self._monotonic() - began
+        settlement = self._decide(row, outcome)
+        attempt = FinishedAttempt(
+            finished_at=self._mint.now(),
+            duration=duration,
+            method=request.method,
+            url=request.shown_url(),
+            parameters=request.shown_parameters(),
+            status=response.status if response is not None else None,
+            outcome=_OUTCOME_WORDS[type(outcome)],
+        )
+        words = mask_secrets(_storable(settlement.words), request.secrets)
+        return Finished(row, replace(settlement, words=words), attempt, self._sealed(row, settlement), hanging)
+
+    def _decide(self, row: ClaimedRow, outcome: Outcome) -> Settlement:
+        settlement = decide_next(
+            outcome,
+            attempts=row.attempts,
+            repeat_safe=row.resend or is_repeat_safe(row.vendor, row.call, row.step),
+            expires_at=row.expires_at,
+            now=self._mint.now(),
+            chance=self._chance,
+        )
+        if settlement.vendor_reference is None:
+            return settlement
+        return replace(settlement, vendor_reference=_storable(settlement.vendor_reference))
 
     def _settings(self, row: ClaimedRow) -> registry.Settings:
         return load_settings(
@@ -102,48 +148,26 @@ class Deliverer:
             sealed=row.settings,
         )
 
-    def _finish(
-        self,
-        row: ClaimedRow,
-        outcome: Outcome,
-        request: OutboundRequest | None,
-        response: OutboundResponse | None,
-        duration: float,
-        *,
-        hanging: bool = False,
-    ) -> Finished:
-        now = self._mint.now()
-        settlement = decide_next(
-            outcome,
-            attempts=row.attempts,
-            repeat_safe=row.resend or is_repeat_safe(row.vendor, row.call, row.step),
-            expires_at=row.expires_at,
-            now=now,
-            chance=self._chance,
-        )
-        secrets = request.secrets if request is not None else ()
-        attempt = FinishedAttempt(
-            finished_at=now,
-            duration=duration,
-            method=request.method if request is not None else None,
-            url=request.shown_url() if request is not None else None,
-            parameters=request.shown_parameters() if request is not None else (),
-            status=response.status if response is not None else None,
-            outcome=_outcome_word(outcome),
-        )
-        return Finished(
-            row, replace(settlement, words=mask_secrets(settlement.words, secrets)), attempt, hanging=hanging
-        )
-
-    def broken(self, claim: Claim, error: Exception) -> Finished:
-        """How a call is settled that failed by a fault of this program: nobody knows whether it was sent."""
-        words = f"A fault in survey-plugin itself ({type(error).__name__}); please report it."
-        return self._finish(claim.row, Uncertain(Reason.NO_ANSWER, words), None, None, 0.0)
+    def _sealed(self, row: ClaimedRow, settlement: Settlement) -> str | None:
+        if settlement.memory is None:
+            return None
+        return self._vault.seal(json.dumps(dict(settlement.memory)), memory_place(row.tenant_id, row.id))
 
     def _given_back(self, row: ClaimedRow) -> Finished:
         now = self._mint.now()
         settlement = Settlement(DeliveryState.SCHEDULED, Reason.GIVEN_BACK, due=now, counts=False)
         return Finished(row, settlement, FinishedAttempt(now, outcome="given back"))
+
+    def _locked(self, row: ClaimedRow, words: str) -> Finished:
+        """The operator has to mend the keys; until then the whole connection waits, and loses nothing."""
+        now = self._mint.now()
+        settlement = Settlement(DeliveryState.SCHEDULED, Reason.CREDENTIALS, words, due=now, counts=False, pause=True)
+        return Finished(row, settlement, FinishedAttempt(now, outcome="given back"))
+
+    def _not_built(self, row: ClaimedRow, error: Exception) -> Finished:
+        log.error("call could not be built", delivery=row.id, vendor=row.vendor, error=type(error).__name__)
+        settlement = self._decide(row, RetryLater(Reason.NOT_REACHED, f"{_fault_words(error)} Nothing was sent."))
+        return Finished(row, settlement, FinishedAttempt(self._mint.now(), outcome="retry later"))
 
     def claim_and_settle(
         self, db: Connection, finished: Sequence[Finished], *, worker: str, free: int, free_for_hanging: int
@@ -160,11 +184,9 @@ class Deliverer:
 
     def _settle(self, db: Connection, item: Finished, now: datetime) -> None:
         row, settlement = item.row, item.settlement
-        sealed = None
-        if settlement.memory is not None:
-            sealed = self._vault.seal(json.dumps(dict(settlement.memory)), memory_place(row.tenant_id, row.id))
-        claims.settle(db, row, settlement, item.attempt, sealed_memory=sealed)
-        claims.mark_lane(db, row.connection_id, hanging=item.hanging)
+        claims.settle(db, row, settlement, item.attempt, sealed_memory=item.sealed_memory)
+        if item.hanging is not None:
+            claims.mark_lane(db, row.connection_id, hanging=item.hanging)
         if settlement.state is DeliveryState.ACCEPTED or settlement.next_step is not None:
             claims.note_success(db, row.connection_id, now)
         strikes = settlement.state is DeliveryState.REJECTED and settlement.reason in _STRIKING_REASONS
@@ -174,7 +196,8 @@ class Deliverer:
                 row.tenant_id,
                 row.connection_id,
                 reason=settlement.reason,
-                words=settlement.words,
+                # They stay on the overview for long, where a person's address has no place.
+                words=mask_addresses(settlement.words),
                 now=now,
             )
 
@@ -189,7 +212,9 @@ class Deliverer:
 
 
 def is_repeat_safe(vendor: str, call: str, step: str) -> bool:
-    """Whether the vendor documents that repeating this step does no harm."""
+    """Whether the vendor documents that repeating this step does no harm. No, where the connector is gone."""
+    if vendor not in registry.vendor_names():
+        return False
     declared = registry.vendor(vendor).VENDOR.calls.get(call)
     return declared is not None and any(s.name == step and s.repeat_safe for s in declared.steps)
 
@@ -203,15 +228,19 @@ def outcome_of_failure(failure: OutboundFailed) -> Outcome:
     return RetryLater(Reason.NOT_REACHED, str(failure))
 
 
-def _outcome_word(outcome: Outcome) -> str:
-    match outcome:
-        case Accepted():
-            return "accepted"
-        case Rejected():
-            return "rejected"
-        case RetryLater():
-            return "retry later"
-        case Uncertain():
-            return "uncertain"
-        case _:
-            return "next step"
+_OUTCOME_WORDS: Final[Mapping[type[Outcome], str]] = {
+    Accepted: "accepted",
+    Rejected: "rejected",
+    RetryLater: "retry later",
+    Uncertain: "uncertain",
+    NextRequest: "next step",
+}
+
+
+def _fault_words(error: Exception) -> str:
+    return f"A fault in survey-plugin itself ({type(error).__name__}); please report it."
+
+
+def _storable(text: str) -> str:
+    """A vendor's text as a database takes it: no null character, no half of a surrogate pair."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()

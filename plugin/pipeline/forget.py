@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Connection
 
-from plugin.pipeline.draft import digest
+from plugin.errors import NotAllowed
+from plugin.pipeline.record import mark_of
 from plugin.store import persons
+from plugin.store.persons import PersonRows
+
+#: The shortest text that is searched for.
+_SHORTEST: Final = 5
 
 
 @dataclass(frozen=True)
@@ -35,13 +41,24 @@ class Found:
 
 
 def find_person(db: Connection, tenant_id: str, address: str) -> Found:
-    """Where a person is found by e-mail address or phone number; the letters' case does not matter."""
-    rows = persons.rows_about(db, tenant_id, address, digest(tenant_id, address.casefold()))
-    return Found(len(rows.triggers), len(rows.events), len(rows.deliveries), rows.attempts)
+    """Where a person is found by e-mail address or phone number; the letters' case does not matter.
+
+    Raises NotAllowed when the address is too short to be one.
+    """
+    return _found(_rows(db, tenant_id, address))
 
 
 def forget_person(db: Connection, tenant_id: str, address: str, now: datetime) -> Found:
-    """Erase a person from every row that holds them, in the caller's transaction."""
-    rows = persons.rows_about(db, tenant_id, address, digest(tenant_id, address.casefold()))
-    cancelled = persons.erase(db, tenant_id, rows, now)
-    return Found(len(rows.triggers), len(rows.events), len(rows.deliveries), rows.attempts, cancelled)
+    """Erase a person from every row that holds them, in the caller's transaction. Raises NotAllowed, as find_person."""
+    rows = _rows(db, tenant_id, address)
+    return replace(_found(rows), cancelled=persons.erase(db, tenant_id, rows, now))
+
+
+def _rows(db: Connection, tenant_id: str, address: str) -> PersonRows:
+    if len(address.strip()) < _SHORTEST:
+        raise NotAllowed("Give the whole e-mail address or phone number; a part of one would be found in many others.")
+    return persons.rows_about(db, tenant_id, address, mark_of(tenant_id, address))
+
+
+def _found(rows: PersonRows) -> Found:
+    return Found(len(rows.triggers), len(rows.events | rows.subjects), len(rows.deliveries), len(rows.attempts))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from marshmallow import ValidationError
+from marshmallow.fields import Field
 
 from plugin import registry
 from plugin.domain.episode import Episode
@@ -14,7 +15,7 @@ from plugin.domain.event import Event
 from plugin.domain.mapping import Filled, Values, fill
 from plugin.domain.rule import Rule, choose_rules
 from plugin.domain.verdict import Cause, Decision, Verdict
-from plugin.errors import flatten_problems
+from plugin.errors import Problem, flatten_problems
 from plugin.store.rules import BoundRule
 
 #: Where several things are wrong with one mapping, the verdict carries the first of these.
@@ -57,15 +58,11 @@ class Circumstances:
 
 
 def plan_event(
-    event: Event,
-    event_id: str,
-    rules: Sequence[BoundRule],
-    around: Circumstances,
-    new_reference: Callable[[], str],
+    event: Event, rules: Sequence[BoundRule], around: Circumstances, new_reference: Callable[[], str]
 ) -> list[PlannedVerdict]:
     """One planned verdict for each rule, in order; a single one without a rule when there are none."""
     bound_by_id = {bound.rule.id: bound for bound in rules}
-    lookup = _values(event, event_id, around, {}).lookup
+    lookup = Values(event, _known_around(event, around)).lookup
     planned: list[PlannedVerdict] = []
     for rule, verdict in choose_rules([bound.rule for bound in rules], around.source, event.kind, lookup):
         if rule is None or verdict.decision is not Decision.ASK:
@@ -74,28 +71,12 @@ def plan_event(
             repeated = Verdict(rule.name, Decision.NO, Cause.SAME_EPISODE)
             planned.append(PlannedVerdict(repeated, rule.id))
         else:
-            planned.append(plan_call(bound_by_id[rule.id], event, event_id, around, new_reference()))
+            planned.append(plan_call(bound_by_id[rule.id], event, around, new_reference()))
     return planned
 
 
-def plan_call(bound: BoundRule, event: Event, event_id: str, around: Circumstances, reference: str) -> PlannedVerdict:
-    """Fill one rule's mapping for an event that the rule applies to."""
-    values = _values(event, event_id, around, {"delivery.reference": reference})
-    return _plan_call(bound, values, reference, test=around.test)
-
-
-def _values(event: Event, event_id: str, around: Circumstances, extra: Mapping[str, str]) -> Values:
-    known = {"event.id": event.id or event_id, "event.kind": str(event.kind), **extra}
-    if event.time is not None:
-        known["event.time"] = event.time.isoformat()
-    if around.episode is not None:
-        known |= {"episode.id": around.episode.id, "episode.number": str(around.episode.number)}
-    if "person.language" not in event.values:
-        known["person.language"] = around.language
-    return Values(event, known)
-
-
-def _plan_call(bound: BoundRule, values: Values, reference: str, *, test: bool) -> PlannedVerdict:
+def plan_call(bound: BoundRule, event: Event, around: Circumstances, reference: str) -> PlannedVerdict:
+    """Fill one rule's mapping for an event that the rule applies to, and check it by the vendor's schema."""
     rule = bound.rule
     call = registry.vendor(bound.vendor).VENDOR.calls.get(rule.call)
     if call is None:
@@ -103,6 +84,7 @@ def _plan_call(bound: BoundRule, values: Values, reference: str, *, test: bool) 
         return PlannedVerdict(missing, rule.id)
     schema = call.parameters()
     required = [name for name, field in schema.fields.items() if field.required]
+    values = Values(event, {**_known_around(event, around), "delivery.reference": reference})
     filled = fill({**call.defaults, **rule.parameters}, values, required=required)
     if filled.problems:
         return PlannedVerdict(_problem_verdict(rule, filled), rule.id)
@@ -111,10 +93,19 @@ def _plan_call(bound: BoundRule, values: Values, reference: str, *, test: bool) 
     except ValidationError as error:
         return PlannedVerdict(_refused_verdict(rule, filled, error, schema.fields), rule.id)
     planned = PlannedCall(bound, reference, call.steps[0].name, parameters)
-    if test:
+    if around.test:
         verdict = Verdict(rule.name, Decision.NO, Cause.TEST_STATE, warnings=filled.warnings)
         return PlannedVerdict(verdict, rule.id, preview=planned)
     return PlannedVerdict(Verdict(rule.name, Decision.ASK, Cause.MATCHED, warnings=filled.warnings), rule.id, planned)
+
+
+def _known_around(event: Event, around: Circumstances) -> dict[str, str]:
+    known: dict[str, str] = {}
+    if around.episode is not None:
+        known |= {"episode.id": around.episode.id, "episode.number": str(around.episode.number)}
+    if "person.language" not in event.values:
+        known["person.language"] = around.language
+    return known
 
 
 def _problem_verdict(rule: Rule, filled: Filled) -> Verdict:
@@ -124,14 +115,15 @@ def _problem_verdict(rule: Rule, filled: Filled) -> Verdict:
     return Verdict(rule.name, Decision.PROBLEM, worst, detail, filled.warnings)
 
 
-def _refused_verdict(rule: Rule, filled: Filled, error: ValidationError, fields: Mapping[str, object]) -> Verdict:
+def _refused_verdict(rule: Rule, filled: Filled, error: ValidationError, fields: Mapping[str, Field[Any]]) -> Verdict:
     """What the vendor's schema says of the filled values."""
     problems = flatten_problems("", error.messages)
-    too_long = any(
-        len(filled.values.get(problem.place, ""))
-        > getattr(fields.get(problem.place), "metadata", {}).get("max_length", 0)
-        for problem in problems
-        if problem.place in filled.values
-    )
-    detail = " ".join(str(problem) for problem in problems)
-    return Verdict(rule.name, Decision.PROBLEM, Cause.TOO_LONG if too_long else Cause.TEMPLATE, detail, filled.warnings)
+    cause = Cause.TOO_LONG if any(_is_too_long(problem, filled, fields) for problem in problems) else Cause.TEMPLATE
+    return Verdict(rule.name, Decision.PROBLEM, cause, " ".join(map(str, problems)), filled.warnings)
+
+
+def _is_too_long(problem: Problem, filled: Filled, fields: Mapping[str, Field[Any]]) -> bool:
+    if problem.place not in fields:
+        return False
+    longest = fields[problem.place].metadata.get("max_length")
+    return longest is not None and len(filled.values.get(problem.place, "")) > longest

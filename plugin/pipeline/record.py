@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from plugin.domain.delivery import FRESHNESS
 from plugin.domain.event import Event, EventKind
 from plugin.domain.identity import Mint
-from plugin.pipeline.draft import Draft, Drafted, decide_episode, digest, status_of
+from plugin.pipeline.draft import Draft, Drafted, Episodes, decide_episode, digest, status_of
 from plugin.pipeline.plan import PlannedCall, PlannedVerdict
 from plugin.store import deliveries, events, tenants
 from plugin.store.sources import StoredSource
@@ -55,29 +55,26 @@ def record(
         if first is not None:
             events.count_duplicate(db, source.tenant_id, first)
             return _first_acceptance(db, source.tenant_id, first)
-    return _record_events(db, source, trigger, drafted.drafts, mint)
-
-
-def _record_events(
-    db: Connection, source: StoredSource, trigger: events.NewTrigger, drafts: Sequence[Draft], mint: Mint
-) -> Acceptance:
-    known = {draft.key: events.known_event(db, source.id, draft.key, trigger.received_at) for draft in drafts}
-    receipt = trigger.id
-    if any(event is None for event in known.values()):
-        events.add_trigger(db, source.tenant_id, trigger)
-    else:
-        receipt = next(event.trigger_id for event in known.values() if event is not None)
-        events.count_duplicate(db, source.tenant_id, receipt)
-    accepted: dict[str, AcceptedEvent] = {}
-    for position, draft in enumerate(drafts):
-        before = known[draft.key]
-        if draft.key in accepted:
-            continue
-        if before is None:
-            accepted[draft.key] = _record_event(db, source, trigger, position, draft, mint)
+    receipt = _record_trigger(db, source, trigger, drafted.drafts)
+    accepted = []
+    for position, draft in enumerate(drafted.drafts):
+        if events.known_event(db, source.id, draft.key, trigger.received_at) != draft.before:
+            raise Outdated
+        if draft.before is None:
+            accepted.append(_record_event(db, source, trigger, position, draft, mint))
         else:
-            accepted[draft.key] = _accepted_before(db, source.tenant_id, before.id, before.kind)
-    return Acceptance(receipt, list(accepted.values()))
+            accepted.append(_accepted_before(db, source.tenant_id, draft.before.id, draft.before.kind))
+    return Acceptance(receipt, accepted)
+
+
+def _record_trigger(db: Connection, source: StoredSource, trigger: events.NewTrigger, drafts: Sequence[Draft]) -> str:
+    """Store a message that holds something new; gives the id of the receipt, else that of the first one."""
+    known = [draft.before for draft in drafts if draft.before is not None]
+    if len(known) < len(drafts):
+        events.add_trigger(db, source.tenant_id, trigger)
+        return trigger.id
+    events.count_duplicate(db, source.tenant_id, known[0].trigger_id)
+    return known[0].trigger_id
 
 
 def _record_event(
@@ -118,7 +115,7 @@ def _record_episode(db: Connection, source: StoredSource, draft: Draft, now: dat
     # What a source in state test sends must leave no trace that a real closing could meet later.
     if event.subject is None or source.state == "test":
         return None
-    current = decide_episode(db, source.id, event, None, mint)
+    current = decide_episode(Episodes(db, source.id), event, mint)
     if event.kind is EventKind.TICKET_REOPENED and current.episode is not None:
         events.end_episode(db, source.tenant_id, current.episode.id, now)
     if not event.kind.closes:
@@ -182,8 +179,13 @@ def person_mark(tenant_id: str, event: Event) -> str | None:
     for name in ("person.email", "person.phone"):
         value = event.values.get(name)
         if isinstance(value, str):
-            return digest(tenant_id, value.casefold())
+            return mark_of(tenant_id, value)
     return None
+
+
+def mark_of(tenant_id: str, address: str) -> str:
+    """What tells the person with this e-mail address or phone number from others."""
+    return digest(tenant_id, address.strip().casefold())
 
 
 def _preview(call: PlannedCall) -> dict[str, Any]:

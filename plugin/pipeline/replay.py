@@ -98,7 +98,7 @@ def _planned_anew(
         repeated=False,
         language=tenants.tenant_by_id(db, receipt.tenant_id).language,
     )
-    planned = plan_call(bound, event, stored.id, around, mint.reference())
+    planned = plan_call(bound, event, around, mint.reference())
     if planned.call is None:
         detail = planned.verdict.detail or planned.verdict.cause.sentence
         raise NotAllowed(f"Delivery {record.id} cannot be planned anew: {detail}")

@@ -1,1 +1,1 @@
-"""All SQL. Every stored query takes the tenant's id first."""
+"""All SQL. Whatever a tenant's page or command can ask for takes the tenant's id first."""

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, case, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from plugin.domain.delivery import LEASE, DeliveryState, Settlement
 from plugin.domain.outcome import Reason
-from plugin.store.deliveries import expire_due, lower_lane
+from plugin.store.deliveries import cancel_orphan, expire, head_of_lane, lower_lane
 from plugin.store.tables import attempts, connections, deliveries, delivery_calls, lanes
 
 #: Calls that may be under way through one connection at a time.
 LANE_CAP: Final = 8
-#: Lanes that one claim looks at.
+#: Lanes that one claim looks at, of those that answer and of those that hang.
 _LANES_A_TIME: Final = 16
+#: Due deliveries of a lane that one claim looks at; those among them that are stale are ended.
+_HEAD: Final = 32
 
 
 @dataclass(frozen=True)
@@ -63,22 +65,31 @@ def claim(db: Connection, *, worker: str, now: datetime, free: int, free_for_han
     get at most `free_for_hanging` of the senders between them.
     """
     claimed: list[ClaimedRow] = []
-    due_lanes = db.execute(
-        select(lanes.c.connection_id, lanes.c.hanging)
+    for lane in _due_lanes(db, now, hanging_too=free_for_hanging > 0):
+        senders = min(free - len(claimed), free_for_hanging if lane.hanging else free)
+        if senders <= 0:
+            continue
+        room = min(senders, LANE_CAP - _in_flight(db, lane.connection_id))
+        rows = _claim_lane(db, lane.connection_id, worker, now, room) if room > 0 else []
+        if lane.hanging:
+            free_for_hanging -= len(rows)
+        claimed += rows
+        _serve_lane(db, lane.connection_id, now)
+    return claimed
+
+
+def _due_lanes(db: Connection, now: datetime, *, hanging_too: bool) -> list[Row[tuple[str, bool, datetime]]]:
+    """Lanes with due work, the longest unserved first. Hanging ones are counted apart, so they never fill the list."""
+    query = (
+        select(lanes.c.connection_id, lanes.c.hanging, lanes.c.served_at)
         .where(lanes.c.next_due <= now, lanes.c.paused.is_(False))
         .order_by(lanes.c.served_at)
         .limit(_LANES_A_TIME)
-    ).all()
-    for connection_id, hanging in due_lanes:
-        room = min(free - len(claimed), LANE_CAP - _in_flight(db, connection_id))
-        if hanging:
-            room = min(room, free_for_hanging)
-        rows = _claim_lane(db, connection_id, worker, now, room) if room > 0 else []
-        if hanging:
-            free_for_hanging -= len(rows)
-        claimed += rows
-        _serve_lane(db, connection_id, now, served=bool(rows))
-    return claimed
+    )
+    found = [*db.execute(query.where(lanes.c.hanging.is_(False)))]
+    if hanging_too:
+        found += db.execute(query.where(lanes.c.hanging.is_(True)))
+    return sorted(found, key=lambda lane: lane.served_at)
 
 
 def _in_flight(db: Connection, connection_id: str) -> int:
@@ -88,20 +99,11 @@ def _in_flight(db: Connection, connection_id: str) -> int:
 
 
 def _claim_lane(db: Connection, connection_id: str, worker: str, now: datetime, room: int) -> list[ClaimedRow]:
-    expire_due(db, deliveries.c.connection_id == connection_id, now)
-    chosen = (
-        select(deliveries.c.id)
-        .where(
-            deliveries.c.connection_id == connection_id,
-            deliveries.c.state == "scheduled",
-            deliveries.c.due <= now,
-        )
-        .order_by(deliveries.c.due, deliveries.c.id)
-        .limit(room)
-    )
+    head = head_of_lane(db, connection_id, now, _HEAD)
+    expire(db, head.stale, now)
     ids = db.execute(
         update(deliveries)
-        .where(deliveries.c.id.in_(chosen), deliveries.c.state == "scheduled")
+        .where(deliveries.c.id.in_(head.fresh[:room]), deliveries.c.state == "scheduled")
         .values(state="claimed", lease_epoch=deliveries.c.lease_epoch + 1, leased_until=now + LEASE)
         .returning(deliveries.c.id)
     ).scalars()
@@ -153,16 +155,14 @@ def _claimed_rows(db: Connection, ids: list[str]) -> list[ClaimedRow]:
     return [ClaimedRow(**row) for row in db.execute(query).mappings()]
 
 
-def _serve_lane(db: Connection, connection_id: str, now: datetime, *, served: bool) -> None:
+def _serve_lane(db: Connection, connection_id: str, now: datetime) -> None:
+    """Send a lane to the end of the line, with the time that its next delivery is due."""
     earliest = (
         select(func.min(deliveries.c.due))
         .where(deliveries.c.connection_id == connection_id, deliveries.c.state == "scheduled")
         .scalar_subquery()
     )
-    values: dict[str, Any] = {"next_due": earliest}
-    if served:
-        values["served_at"] = now
-    db.execute(update(lanes).where(lanes.c.connection_id == connection_id).values(**values))
+    db.execute(update(lanes).where(lanes.c.connection_id == connection_id).values(next_due=earliest, served_at=now))
 
 
 # --- settling ---------------------------------------------------------------------------------------------------------
@@ -178,7 +178,8 @@ def settle(
 ) -> bool:
     """Record what a call brought and, unless a newer claim or a person's decision came first, apply it.
 
-    A known answer counts even when the lease has run out meanwhile. Gives whether it was applied.
+    A known answer counts even when the lease has run out meanwhile. sealed_memory: what the next step needs to know.
+    Gives whether it was applied.
     """
     changed = db.execute(
         update(deliveries)
@@ -192,14 +193,13 @@ def settle(
     )
     applied = changed.rowcount == 1
     _record_attempt(db, row, settlement, attempt, late=not applied)
-    if applied:
-        if settlement.next_step is not None:
-            db.execute(
-                update(delivery_calls).where(delivery_calls.c.delivery_id == row.id).values(memory=sealed_memory)
-            )
-        if settlement.due is not None:
-            lower_lane(db, row.connection_id, settlement.due)
-    return applied
+    if not applied:
+        return False
+    if settlement.next_step is not None:
+        db.execute(update(delivery_calls).where(delivery_calls.c.delivery_id == row.id).values(memory=sealed_memory))
+    if settlement.due is not None and not cancel_orphan(db, row.id, attempt.finished_at):
+        lower_lane(db, row.connection_id, settlement.due)
+    return True
 
 
 def _settled_values(settlement: Settlement, now: datetime) -> dict[str, Any]:
@@ -207,8 +207,7 @@ def _settled_values(settlement: Settlement, now: datetime) -> dict[str, Any]:
     if settlement.counts:
         values["attempts"] = deliveries.c.attempts + 1
     if settlement.state is DeliveryState.SCHEDULED:
-        # Never later than the end of its freshness, so that it is expired on time and not a retry later.
-        values["due"] = case((deliveries.c.expires_at < settlement.due, deliveries.c.expires_at), else_=settlement.due)
+        values["due"] = settlement.due
     else:
         values["settled_at"] = now
     if settlement.next_step is not None:
@@ -221,22 +220,24 @@ def _settled_values(settlement: Settlement, now: datetime) -> dict[str, Any]:
 def _record_attempt(
     db: Connection, row: ClaimedRow, settlement: Settlement, attempt: FinishedAttempt, *, late: bool
 ) -> None:
-    db.execute(
-        update(attempts)
-        .where(attempts.c.delivery_id == row.id, attempts.c.epoch == row.epoch)
-        .values(
-            finished_at=attempt.finished_at,
-            duration=attempt.duration,
-            method=attempt.method,
-            url=attempt.url,
-            parameters=[list(pair) for pair in attempt.parameters],
-            status=attempt.status,
-            outcome=attempt.outcome,
-            reason=settlement.reason,
-            words=settlement.words,
-            late=late,
-        )
-    )
+    values: dict[str, Any] = {
+        "finished_at": attempt.finished_at,
+        "duration": attempt.duration,
+        "method": attempt.method,
+        "status": attempt.status,
+        "outcome": attempt.outcome,
+        "reason": settlement.reason,
+        "late": late,
+    }
+    kept = select(delivery_calls.c.delivery_id).where(delivery_calls.c.delivery_id == row.id)
+    if db.execute(kept).first() is not None:
+        # Not where the person was forgotten while the call was under way.
+        values |= {
+            "url": attempt.url,
+            "parameters": [list(pair) for pair in attempt.parameters],
+            "words": settlement.words,
+        }
+    db.execute(update(attempts).where(attempts.c.delivery_id == row.id, attempts.c.epoch == row.epoch).values(**values))
 
 
 def mark_lane(db: Connection, connection_id: str, *, hanging: bool) -> None:
@@ -258,11 +259,8 @@ def note_success(db: Connection, connection_id: str, now: datetime) -> None:
 
 def strike(db: Connection, row: ClaimedRow) -> int:
     """Count a refusal that may be the connection's fault; gives how many came in a row for different people."""
-    person = db.execute(
-        select(func.coalesce(delivery_calls.c.person, delivery_calls.c.delivery_id)).where(
-            delivery_calls.c.delivery_id == row.id
-        )
-    ).scalar_one()
+    query = select(delivery_calls.c.person).where(delivery_calls.c.delivery_id == row.id)
+    person = db.execute(query).scalar() or row.id
     db.execute(
         update(connections)
         .where(
@@ -271,8 +269,8 @@ def strike(db: Connection, row: ClaimedRow) -> int:
         )
         .values(strikes=connections.c.strikes + 1, last_struck=person)
     )
-    strikes: int = db.execute(select(connections.c.strikes).where(connections.c.id == row.connection_id)).scalar_one()
-    return strikes
+    # None where the tenant was removed while the call was under way.
+    return db.execute(select(connections.c.strikes).where(connections.c.id == row.connection_id)).scalar() or 0
 
 
 @dataclass(frozen=True)
@@ -323,19 +321,18 @@ def recover(db: Connection, lost: LostClaim, now: datetime, *, repeat: bool) -> 
         .where(deliveries.c.id == lost.id, deliveries.c.lease_epoch == lost.epoch, deliveries.c.state == "claimed")
         .values(**values)
     )
-    if changed.rowcount:
-        db.execute(
-            update(attempts)
-            .where(attempts.c.delivery_id == lost.id, attempts.c.epoch == lost.epoch)
-            .values(finished_at=now, outcome="lost", reason=Reason.LEASE_LOST)
-        )
-    if repeat:
+    if not changed.rowcount:
+        return
+    db.execute(
+        update(attempts)
+        .where(attempts.c.delivery_id == lost.id, attempts.c.epoch == lost.epoch)
+        .values(finished_at=now, outcome="lost", reason=Reason.LEASE_LOST)
+    )
+    if repeat and not cancel_orphan(db, lost.id, now):
         lower_lane(db, lost.connection_id, now)
 
 
-def seconds_to_next(db: Connection, now: datetime) -> float | None:
-    """Until the next lane is due; None when nothing waits."""
-    earliest = db.execute(
-        select(func.min(lanes.c.next_due)).where(lanes.c.paused.is_(False), lanes.c.next_due.is_not(None))
-    ).scalar()
-    return None if earliest is None else max((earliest - now) / timedelta(seconds=1), 0.0)
+def is_due(db: Connection, now: datetime) -> bool:
+    """Whether any lane has work to be done now."""
+    due = select(lanes.c.connection_id).where(lanes.c.next_due <= now, lanes.c.paused.is_(False)).limit(1)
+    return db.execute(due).first() is not None

@@ -3,7 +3,7 @@
 SQLite: WAL with synchronous=FULL, so a commit is on the disk before it is acknowledged. Writers take turns by a lock
 file, because SQLite's own busy handler sleeps without a queue and lets one process starve another. Library versions
 with the WAL-reset bug may damage a database when a checkpoint runs beside a writer; so automatic checkpoints are off
-everywhere, and `checkpoint()` runs in one process (the worker) while it holds the turn.
+everywhere, and `checkpoint()`, called by the worker, holds the turn as writers do.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, Table, event, insert, update
+from sqlalchemy import URL, Connection, Engine, Table, event, insert, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
@@ -56,7 +56,7 @@ class Database:
                 yield connection
 
     def checkpoint(self) -> None:
-        """Move what the write-ahead log holds into the database file. For one process only."""
+        """Move what the write-ahead log holds into the database file. Raises StoreUnavailable."""
         with _translated(), self._turn.taken(WRITE_WAIT), self._engine.connect() as connection:
             connection.execution_options(plain=True)
             connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
@@ -114,7 +114,8 @@ def has_wal_reset_bug(version: tuple[int, ...] = sqlite3.sqlite_version_info) ->
 
 def _sqlite_engine(path: Path) -> Engine:
     engine = sqlalchemy.create_engine(
-        f"sqlite:///{path}",
+        # Not a text: a ? or a % in the path would be read as part of the address.
+        URL.create("sqlite", database=str(path)),
         # Parameters hold people's values; they must not show up in the text of an error.
         hide_parameters=True,
         connect_args={"timeout": WRITE_WAIT, "check_same_thread": False},

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, insert, or_, select, update
 
 from plugin.domain.delivery import DeliveryState
 from plugin.domain.outcome import Reason
-from plugin.store.tables import deliveries, delivery_calls, lanes
+from plugin.store.tables import connections, deliveries, delivery_calls, lanes, rules
+
+#: Parked deliveries of one lane that are expired in one transaction.
+_PARKED_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True)
@@ -100,9 +104,7 @@ def cancel_of_connection(db: Connection, tenant_id: str, connection_id: str, now
     )
 
 
-def count_waiting(
-    db: Connection, tenant_id: str, *, rule_ids: Collection[str], connection_ids: Collection[str]
-) -> int:
+def count_waiting(db: Connection, tenant_id: str, *, rule_ids: Collection[str], connection_ids: Collection[str]) -> int:
     """How many scheduled deliveries would be cancelled if these rules and connections were removed."""
     concerned = or_(deliveries.c.rule_id.in_(rule_ids), deliveries.c.connection_id.in_(connection_ids))
     return db.execute(
@@ -110,27 +112,78 @@ def count_waiting(
     ).scalar_one()
 
 
-def expire_due(db: Connection, which: ColumnElement[bool], now: datetime) -> int:
-    """End the scheduled deliveries among `which` that are no longer fresh; gives how many."""
+# --- ends that come by themselves -------------------------------------------------------------------------------------
+
+
+def cancel_orphan(db: Connection, delivery_id: str, now: datetime) -> bool:
+    """Cancel a delivery that came back to wait while its rule, its connection or its person's values were removed."""
+    orphaned = or_(
+        exists().where(rules.c.id == deliveries.c.rule_id, rules.c.removed_at.is_not(None)),
+        exists().where(connections.c.id == deliveries.c.connection_id, connections.c.removed_at.is_not(None)),
+        ~exists().where(delivery_calls.c.delivery_id == deliveries.c.id),
+    )
+    changed = db.execute(
+        update(deliveries)
+        .where(deliveries.c.id == delivery_id, deliveries.c.state == "scheduled", orphaned)
+        .values(state="cancelled", reason=Reason.CANCELLED, settled_at=now)
+    )
+    return changed.rowcount == 1
+
+
+@dataclass(frozen=True)
+class Head:
+    """The first due deliveries of a lane, by id: those worth sending, and those no longer so."""
+
+    fresh: Sequence[str]
+    stale: Sequence[str]
+
+
+def head_of_lane(db: Connection, connection_id: str, now: datetime, limit: int) -> Head:
+    """The first `limit` due deliveries of a lane. However long the lane is, no more are looked at."""
+    query = (
+        select(deliveries.c.id, deliveries.c.expires_at)
+        .where(
+            deliveries.c.connection_id == connection_id,
+            deliveries.c.state == "scheduled",
+            deliveries.c.due <= now,
+        )
+        .order_by(deliveries.c.due, deliveries.c.id)
+        .limit(limit)
+    )
+    rows = db.execute(query).all()
+    return Head([row.id for row in rows if row.expires_at > now], [row.id for row in rows if row.expires_at <= now])
+
+
+def expire(db: Connection, delivery_ids: Collection[str], now: datetime) -> int:
+    """End scheduled deliveries that are no longer worth sending; gives how many."""
+    if not delivery_ids:
+        return 0
     return db.execute(
         update(deliveries)
-        .where(which, deliveries.c.state == "scheduled", deliveries.c.expires_at <= now)
+        .where(deliveries.c.id.in_(delivery_ids), deliveries.c.state == "scheduled")
         .values(state="expired", reason=Reason.EXPIRED, settled_at=now)
     ).rowcount
 
 
 def expire_parked(db: Connection, now: datetime) -> int:
-    """End what grew stale behind a paused connection, where no claim passes by."""
-    paused = select(lanes.c.connection_id).where(lanes.c.paused.is_(True))
-    return expire_due(db, deliveries.c.connection_id.in_(paused), now)
+    """End what grew stale at the head of a paused lane, where no claim passes by; gives how many."""
+    ended = 0
+    for row in db.execute(_stale_lanes(now)).all():
+        ended += expire(db, head_of_lane(db, row.connection_id, now, _PARKED_AT_ONCE).stale, now)
+    return ended
 
 
 def has_stale_parked(db: Connection, now: datetime) -> bool:
     """Whether `expire_parked` has something to do."""
-    query = (
-        select(deliveries.c.id)
-        .join(lanes, lanes.c.connection_id == deliveries.c.connection_id)
-        .where(lanes.c.paused.is_(True), deliveries.c.state == "scheduled", deliveries.c.expires_at <= now)
+    return db.execute(_stale_lanes(now).limit(1)).first() is not None
+
+
+def _stale_lanes(now: datetime) -> Select[Any]:
+    first_expires = (
+        select(deliveries.c.expires_at)
+        .where(deliveries.c.connection_id == lanes.c.connection_id, deliveries.c.state == "scheduled")
+        .order_by(deliveries.c.due, deliveries.c.id)
         .limit(1)
+        .scalar_subquery()
     )
-    return db.execute(query).first() is not None
+    return select(lanes.c.connection_id).where(lanes.c.paused.is_(True), first_expires <= now)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, tuple_, update
 
 from plugin.domain.episode import Episode
 from plugin.store.tables import episodes, event_keys, event_values, events, trigger_bodies, triggers, verdicts
@@ -15,7 +15,7 @@ from plugin.store.tables import episodes, event_keys, event_values, events, trig
 
 @dataclass(frozen=True)
 class NewTrigger:
-    """A trigger as it is stored. headers: only those that are neither secret nor of the transport."""
+    """A trigger as it is stored. headers: without their secrets."""
 
     id: str
     source_id: str
@@ -103,10 +103,7 @@ def remember_event(
 def forget_old_keys(db: Connection, now: datetime, limit: int) -> int:
     """Drop event keys whose time is over, at most `limit`; gives how many."""
     old = select(event_keys.c.source_id, event_keys.c.key).where(event_keys.c.forget_at <= now).limit(limit)
-    rows = db.execute(old).all()
-    for source_id, key in rows:
-        db.execute(delete(event_keys).where(event_keys.c.source_id == source_id, event_keys.c.key == key))
-    return len(rows)
+    return db.execute(delete(event_keys).where(tuple_(event_keys.c.source_id, event_keys.c.key).in_(old))).rowcount
 
 
 # --- episodes ---------------------------------------------------------------------------------------------------------

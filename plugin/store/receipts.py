@@ -243,7 +243,8 @@ def _deliveries(*which: ColumnElement[bool]) -> Select[Any]:
         .join(events, events.c.id == deliveries.c.event_id)
         .join(rules, rules.c.id == deliveries.c.rule_id)
         .join(connections, connections.c.id == deliveries.c.connection_id)
-        .join(delivery_calls, delivery_calls.c.delivery_id == deliveries.c.id)
+        # What was sent is gone where its person was forgotten.
+        .outerjoin(delivery_calls, delivery_calls.c.delivery_id == deliveries.c.id)
         .where(*which)
     )
 
@@ -255,7 +256,7 @@ def _records(db: Connection, query: Select[Any]) -> list[DeliveryRecord]:
     told = _reports(db, ids)
     return [
         DeliveryRecord(
-            **{**row, "parked": bool(row["parked"])},
+            **{**row, "parked": bool(row["parked"]), "parameters": row["parameters"] or {}},
             attempts=made.get(row["id"], []),
             reports=told.get(row["id"], []),
         )

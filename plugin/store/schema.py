@@ -9,7 +9,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from plugin.errors import StoreBroken
+from plugin.errors import StoreBroken, StoreUnavailable
 from plugin.store.database import Database
 
 
@@ -19,7 +19,7 @@ def migrate(database: Database) -> tuple[str | None, str]:
     Raises StoreBroken when a newer program made the database, StoreUnavailable when it cannot be written.
     """
     config = _config()
-    database.path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(database.path.parent)
     newest = _newest(config)
     with database.write() as connection:
         before = MigrationContext.configure(connection).get_current_revision()
@@ -42,6 +42,13 @@ def schema_problem(database: Database) -> str | None:
     if current != _newest(config):
         return "The database's tables are missing or of an older version; run: survey-plugin migrate"
     return None
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(f"The database's folder {folder} cannot be made: {error.strerror}.") from error
 
 
 def _refuse_unknown(config: Config, revision: str | None) -> None:

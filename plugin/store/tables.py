@@ -333,7 +333,7 @@ delivery_calls = Table(
     _tenant(),
     Column("parameters", JSON, nullable=False),
     Column("memory", Text, comment="sealed"),
-    # Tells people apart without naming them: a keyed hash of the address.
+    # Tells people apart without naming them: a hash of tenant and address.
     Column("person", String(64)),
 )
 

@@ -16,6 +16,8 @@ from plugin.errors import StoreUnavailable
 #: Time between two tries for the lock file, seconds.
 _PAUSE: Final = 0.001
 
+_TOO_LATE: Final = "The database is busy: the turn to write did not come in time."
+
 
 class WriteTurn:
     """A lock file beside the database. The kernel lets go of it when its holder dies, however it dies."""
@@ -30,7 +32,7 @@ class WriteTurn:
         """Hold the turn for the length of the block. Raises StoreUnavailable when `wait` seconds were not enough."""
         deadline = time.monotonic() + wait
         if not self._thread_turn.acquire(timeout=wait):
-            raise StoreUnavailable("The database is busy: the turn to write did not come in time.")
+            raise StoreUnavailable(_TOO_LATE)
         try:
             self._lock_file(deadline)
             try:
@@ -41,21 +43,25 @@ class WriteTurn:
             self._thread_turn.release()
 
     def _lock_file(self, deadline: float) -> None:
-        if self._file is None:
-            try:
+        try:
+            if self._file is None:
                 self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            except OSError as error:
-                raise StoreUnavailable(f"The database's lock file cannot be opened: {error.strerror}.") from error
-        while True:
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            while not _is_locked(self._file):
                 if time.monotonic() >= deadline:
-                    raise StoreUnavailable("The database is busy: the turn to write did not come in time.") from None
+                    raise StoreUnavailable(_TOO_LATE)
                 time.sleep(_PAUSE)
-            else:
-                return
+        except OSError as error:
+            raise StoreUnavailable(f"The database's lock file cannot be used: {error.strerror}.") from error
 
     def _unlock_file(self) -> None:
         if self._file is not None:
             fcntl.flock(self._file, fcntl.LOCK_UN)
+
+
+def _is_locked(file: int) -> bool:
+    """Whether the lock is ours now."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -26,8 +26,10 @@ from plugin.vault import Place, Vault, credentials_place, document_place, key_pl
 #: How long the old address of a source lives on beside a new one.
 KEY_OVERLAP: Final = timedelta(days=7)
 
-#: Pauses that new settings may have mended.
-_MENDED_BY_SETTINGS: Final = frozenset({Reason.CREDENTIALS, Reason.FORBIDDEN_ADDRESS})
+#: Pauses that new settings may have mended: where the credentials or the address were wrong, or looked so.
+_MENDED_BY_SETTINGS: Final = frozenset(
+    {Reason.CREDENTIALS, Reason.FORBIDDEN_ADDRESS, Reason.INVALID_CALL, Reason.NOT_FOUND, Reason.REDIRECTED}
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def apply_configuration(
     """Make a checked configuration the present one; creates the tenant when there is none of that name.
 
     base: the version that the person edited; NotAllowed when somebody else has saved since. Raises TenantFileInvalid
-    when a key is in use elsewhere. Nothing is changed in either case.
+    when a key is in use elsewhere. Nothing is changed in either case, if the caller's transaction ends there.
     """
     now = mint.now()
     tenant = tenants.find_tenant(db, checked.slug)
@@ -67,6 +69,8 @@ def apply_configuration(
         raise NotAllowed(
             "Somebody else has saved this configuration meanwhile; reload the page and make your change again."
         )
+    if before == checked.document:
+        return Applied(tenant.version, (), 0)
     changes = compare_documents(before, checked.document)
     version = tenant.version + 1
     values = {key: checked.document[key] for key in ("name", "timezone", "language")}
@@ -140,18 +144,22 @@ class _Writer:
 
     def connections(self, items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         """Gives the ids by name."""
-        before = {one.name: one for one in connections.connections_of(self._db, self._tenant_id)}
-        for name, known in before.items():
-            if name not in {item["name"] for item in items}:
-                connections.remove_connection(self._db, self._tenant_id, known.id, self._now)
-                self.cancelled += deliveries.cancel_of_connection(self._db, self._tenant_id, known.id, self._now)
+        # With another vendor it is another connection: what waits was filled in for the former one.
+        wanted = {(item["name"], item["vendor"]) for item in items}
+        before: dict[str, StoredConnection] = {}
+        for stored in connections.connections_of(self._db, self._tenant_id):
+            if (stored.name, stored.vendor) in wanted:
+                before[stored.name] = stored
+            else:
+                connections.remove_connection(self._db, self._tenant_id, stored.id, self._now)
+                self.cancelled += deliveries.cancel_of_connection(self._db, self._tenant_id, stored.id, self._now)
         ids = {}
         for position, item in enumerate(items):
-            known_one = before.get(item["name"])
-            connection_id = known_one.id if known_one is not None else self._mint.id()
+            known = before.get(item["name"])
+            connection_id = known.id if known is not None else self._mint.id()
             ids[item["name"]] = connection_id
-            if known_one is not None:
-                self._resume_if_mended(known_one, item)
+            if known is not None:
+                self._resume_if_mended(known, item)
             values = {
                 "id": connection_id,
                 "name": item["name"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ Environment = Callable[[str], str | None] | None
 
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _GONE: Final = object()
+_KINDS: Final = ("sources", "connections", "rules")
 
 
 @dataclass(frozen=True)
@@ -54,28 +55,18 @@ def check_document(
     stored: the present one, whose secrets stand in for `{secret: set}`. environment: where `${NAME}` may stand for a
     secret, its look-up. extra_origins: allowed besides the vendors' own. Raises TenantFileInvalid with every problem.
     """
-    try:
-        loaded: Document = TenantSchema().load(document)
-    except ValidationError as error:
-        raise TenantFileInvalid(flatten_problems("", error.messages)) from None
     check = _Check(stored or {}, environment, extra_origins)
-    sources = [check.source(f"sources[{i}]", item) for i, item in enumerate(loaded["sources"])]
-    connections = [check.connection(f"connections[{i}]", item) for i, item in enumerate(loaded["connections"])]
-    for kind in ("sources", "connections", "rules"):
-        check.names_differ(kind, loaded[kind])
-    rules = [check.rule(f"rules[{i}]", item, loaded) for i, item in enumerate(loaded["rules"])]
+    shaped = check.shape(document)
+    for kind in _KINDS:
+        check.names_differ(kind, shaped.all[kind])
+    sources = [check.source(place, item) for place, item in shaped.sound("sources")]
+    connections = [check.connection(place, item) for place, item in shaped.sound("connections")]
+    rules = [check.rule(place, item, shaped) for place, item in shaped.sound("rules")]
     if check.problems:
         raise TenantFileInvalid(check.problems)
-    whole = {
-        "tenant": loaded["tenant"],
-        "name": loaded["name"],
-        "timezone": loaded["timezone"],
-        "language": loaded["language"],
-        "sources": sources,
-        "connections": connections,
-        "rules": loaded["rules"],
-    }
-    return CheckedTenant(_in_order(whole), [rule for rule in rules if rule is not None])
+    whole = {key: shaped.top[key] for key in ("tenant", "name", "timezone", "language")}
+    parts = {"sources": sources, "connections": connections, "rules": shaped.all["rules"]}
+    return CheckedTenant(_in_order(whole | parts), rules)
 
 
 def wrap_secrets(values: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
@@ -102,6 +93,24 @@ def unwrap(value: Any) -> Any:
     return value
 
 
+@dataclass(frozen=True)
+class _Shaped:
+    """A configuration by its own schema. all: sources, connections and rules, whose faulty ones may lack anything."""
+
+    top: Document
+    all: Mapping[str, Sequence[Document]]
+    faulty: Mapping[str, Collection[int]]
+
+    def sound(self, kind: str) -> Iterator[tuple[str, Document]]:
+        """Each part that has its right shape, with its place."""
+        for i, item in enumerate(self.all[kind]):
+            if i not in self.faulty[kind]:
+                yield f"{kind}[{i}]", item
+
+    def named(self, kind: str, name: str) -> Document | None:
+        return next((item for item in self.all[kind] if item.get("name") == name), None)
+
+
 class _Check:
     """Collects problems while it walks through one configuration."""
 
@@ -114,12 +123,24 @@ class _Check:
     def tell(self, place: str, message: str) -> None:
         self.problems.append(Problem(place, message))
 
+    def shape(self, document: Document) -> _Shaped:
+        """Check everything that no connector has a say in. What is sound is checked further beside what is not."""
+        loaded, messages = _load(TenantSchema(), document)
+        self.problems += flatten_problems("", messages)
+        return _Shaped(
+            top=loaded,
+            all={kind: loaded.get(kind, ()) for kind in _KINDS},
+            faulty={kind: _positions(messages.get(kind)) for kind in _KINDS},
+        )
+
     def names_differ(self, kind: str, items: Sequence[Mapping[str, Any]]) -> None:
         seen: set[str] = set()
         for i, item in enumerate(items):
-            if item["name"] in seen:
-                self.tell(f"{kind}[{i}].name", f"another one is named {item['name']} too; names tell them apart.")
-            seen.add(item["name"])
+            name = item.get("name")
+            if name in seen:
+                self.tell(f"{kind}[{i}].name", f"another one is named {name} too; names tell them apart.")
+            if name is not None:
+                seen.add(name)
 
     def source(self, place: str, item: Mapping[str, Any]) -> Document:
         before = self._named("sources", item["name"])
@@ -131,15 +152,20 @@ class _Check:
         known = before.get("credentials", {}) if before.get("kind") == item["kind"] else {}
         credentials = self._load(f"{place}.credentials", item["credentials"], known, schema)
         checked = {**item, "credentials": credentials}
-        if "key" in item:
-            key = self._resolve(f"{place}.key", item["key"], before.get("key", _GONE))
-            if isinstance(key, str) and not re.fullmatch(KEY_PATTERN, key):
-                self.tell(f"{place}.key", "must have 16 to 128 characters of A-Z, a-z, 0-9, - and _.")
-            # A key that is stored but was drawn here, not written by a person, needs no line in the file.
-            checked.pop("key")
-            if key is not None:
-                checked["key"] = key if isinstance(key, Secret) else Secret(str(key))
+        # A key that was drawn here, and not written by a person, has no line in the file.
+        was_drawn = bool(before) and "key" not in before
+        if checked.get("key") == KEPT and was_drawn:
+            del checked["key"]
+        if "key" in checked:
+            checked["key"] = self._key(f"{place}.key", checked["key"], before.get("key", _GONE))
         return checked
+
+    def _key(self, place: str, raw: object, before: object) -> Secret:
+        told = len(self.problems)
+        key = unwrap(self._resolve(place, raw, before))
+        if len(self.problems) == told and not (isinstance(key, str) and re.fullmatch(KEY_PATTERN, key)):
+            self.tell(place, "must have 16 to 128 characters of A-Z, a-z, 0-9, - and _.")
+        return Secret(str(key))
 
     def connection(self, place: str, item: Mapping[str, Any]) -> Document:
         before = self._named("connections", item["name"])
@@ -149,19 +175,20 @@ class _Check:
             return dict(item)
         vendor = registry.vendor(item["vendor"]).VENDOR
         known = before.get("settings", {}) if before.get("vendor") == item["vendor"] else {}
-        settings = self._load(f"{place}.settings", item["settings"], known, vendor.connection())
-        self._check_origins(f"{place}.settings", settings, vendor)
+        schema = vendor.connection()
+        settings = self._load(f"{place}.settings", item["settings"], known, schema)
+        # Origins as they are called, which may be tidier than they were written.
+        self._check_origins(f"{place}.settings", _load(schema, unwrap(settings))[0], vendor)
         return {**item, "settings": settings}
 
-    def rule(self, place: str, item: Mapping[str, Any], whole: Mapping[str, Any]) -> Rule | None:
-        names = {source["name"] for source in whole["sources"]}
+    def rule(self, place: str, item: Mapping[str, Any], shaped: _Shaped) -> Rule:
         for i, name in enumerate(item.get("sources") or ()):
-            if name not in names:
+            if shaped.named("sources", name) is None:
                 self.tell(f"{place}.sources[{i}]", f"there is no source named {name} in this file.")
-        connection = next((one for one in whole["connections"] if one["name"] == item["connection"]), None)
+        connection = shaped.named("connections", item["connection"])
         if connection is None:
             self.tell(f"{place}.connection", f"there is no connection named {item['connection']} in this file.")
-        elif connection["vendor"] in registry.vendor_names():
+        elif connection.get("vendor") in registry.vendor_names():
             self._call(place, item, connection)
         for problem in check_mapping(item["parameters"]):
             self.tell(f"{place}.parameters.{problem.place}", problem.message)
@@ -190,7 +217,7 @@ class _Check:
                 self.tell(f"{place}.parameters.{name}", f"is required by {item['call']}.")
         check = getattr(module, "check", None)
         if check is not None:
-            for problem in check(item["call"], item["parameters"], connection["settings"]):
+            for problem in check(item["call"], item["parameters"], connection.get("settings", {})):
                 self.tell(f"{place}.parameters.{problem.place}", problem.message)
 
     def _check_origins(self, place: str, settings: Mapping[str, Any], vendor: registry.Vendor) -> None:
@@ -210,11 +237,9 @@ class _Check:
         resolved = self._resolve(place, raw, known)
         if len(self.problems) > before:
             return dict(raw)
-        try:
-            schema.load(unwrap(resolved))
-        except ValidationError as error:
-            self.problems += flatten_problems(place, error.messages)
-        return wrap_secrets(unwrap(resolved), schema)
+        plain = unwrap(resolved)
+        self.problems += flatten_problems(place, _load(schema, plain)[1])
+        return wrap_secrets(plain, schema)
 
     def _resolve(self, place: str, value: Any, known: Any) -> Any:
         if isinstance(value, Mapping):
@@ -237,6 +262,20 @@ class _Check:
         if not value:
             self.tell(place, f"the environment has no variable {name}, or it is empty.")
         return value
+
+
+def _positions(messages: object) -> Collection[int]:
+    """Which items of a list marshmallow complains about."""
+    return [key for key in messages if isinstance(key, int)] if isinstance(messages, Mapping) else ()
+
+
+def _load(schema: Schema, values: Mapping[str, Any]) -> tuple[Document, Mapping[str, Any]]:
+    """What the schema makes of those values that have no fault, and what it says of the others."""
+    try:
+        return schema.load(values), {}
+    except ValidationError as error:
+        valid = error.valid_data if isinstance(error.valid_data, dict) else {}
+        return valid, error.messages if isinstance(error.messages, dict) else {"_schema": error.messages}
 
 
 def _wrap(value: Any, field: fields.Field[Any] | None) -> Any:

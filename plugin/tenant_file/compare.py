@@ -51,6 +51,8 @@ def _compare_part(word: str, before: list[Mapping[str, Any]], after: list[Mappin
         for key in dict.fromkeys([*old[name], *item]):
             for text in _differences(key, old[name].get(key, _GONE), item.get(key, _GONE)):
                 yield Change(f"{word} {name}", text)
+        if old[name].get("vendor") != item.get("vendor"):
+            yield Change(f"{word} {name}", "leads elsewhere from then on; what waits for it is cancelled.")
     for name in old:
         if name not in new:
             yield Change(f"{word} {name}", _REMOVED[word])

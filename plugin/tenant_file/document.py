@@ -13,6 +13,7 @@ from typing import Any, Final
 import yaml
 from yaml.events import AliasEvent
 from yaml.nodes import Node, ScalarNode
+from yaml.reader import ReaderError
 
 from plugin.errors import Problem, TenantFileInvalid
 from plugin.redaction import Secret
@@ -20,6 +21,9 @@ from plugin.redaction import Secret
 #: The longest configuration that is read, characters.
 LONGEST: Final = 512_000
 _DEEPEST: Final = 12
+
+#: What no configuration means, and what neither a database nor a vendor takes: control characters, half a letter.
+_UNWRITABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 #: How a stored secret is written: on apply it keeps what is stored.
 KEPT: Final[Mapping[str, str]] = {"secret": "set"}
@@ -43,6 +47,12 @@ class _Loader(yaml.BaseLoader):
             return super().compose_node(parent, index)
         finally:
             self.depth -= 1
+
+    def construct_scalar(self, node: ScalarNode) -> str:
+        text = str(super().construct_scalar(node))
+        if _UNWRITABLE.search(text):
+            raise yaml.MarkedYAMLError(problem="this text holds a control character", problem_mark=node.start_mark)
+        return text
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = True) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -89,6 +99,9 @@ def read_document(text: str) -> Document:
         document = yaml.load(text, Loader=_Loader)  # noqa: S506  # a loader that only makes text, lists and dicts
     except yaml.MarkedYAMLError as error:
         raise TenantFileInvalid([_yaml_problem(error)]) from None
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise TenantFileInvalid([Problem(f"line {line}", "holds a control character; take it out.")]) from None
     except (yaml.YAMLError, RecursionError):
         raise TenantFileInvalid([Problem("", "This is not YAML; see the example in the guide.")]) from None
     if not isinstance(document, dict):

@@ -52,6 +52,10 @@ def _list(inner: fields.Field[Any], **kwargs: Any) -> fields.List[Any]:
     return fields.List(inner, error_messages={"invalid": "must be a list."} | _only_required(), **kwargs)
 
 
+def _not_empty(message: str) -> validate.Length:
+    return validate.Length(min=1, error=message)
+
+
 def _only_required() -> dict[str, Any]:
     return {"required": _MESSAGES["required"], "null": _MESSAGES["null"]}
 
@@ -60,6 +64,13 @@ def _mapping(**kwargs: Any) -> fields.Mapping[Any]:
     return fields.Dict(
         keys=fields.String(), error_messages={"invalid": "must be a list of keys."} | _only_required(), **kwargs
     )
+
+
+def _check_zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValidationError("is not a time zone name such as Europe/Warsaw.") from None
 
 
 class SourceSchema(_Strict):
@@ -80,7 +91,7 @@ class ConditionSchema(_Strict):
     field = _text()
     op = _text(validate=validate.OneOf(OPERATORS, error="must be one of: {choices}."))
     value = fields.Raw()
-    any = fields.List(fields.Nested("ConditionSchema"), error_messages={"invalid": "must be a list."})
+    any = _list(fields.Nested("ConditionSchema"), validate=_not_empty("must hold at least one condition."))
 
     @validates_schema
     def is_whole(self, data: dict[str, Any], **_kwargs: Any) -> None:
@@ -117,7 +128,7 @@ class WhenSchema(_Strict):
             )
         ),
         required=True,
-        validate=validate.Length(min=1, error="must name at least one kind of event."),
+        validate=_not_empty("must name at least one kind of event."),
     )
     conditions = _list(fields.Nested(ConditionSchema), load_default=list)
 
@@ -126,7 +137,7 @@ class RuleSchema(_Strict):
     name = _name()
     enabled = _flag(default=True)
     stop = _flag(default=False)
-    sources = _list(_text())
+    sources = _list(_text(), validate=_not_empty("must name at least one source; leave it out for all."))
     when = fields.Nested(WhenSchema, required=True, error_messages=_only_required())
     connection = _text(required=True)
     call = _text(required=True)
@@ -145,7 +156,7 @@ class RuleSchema(_Strict):
 class TenantSchema(_Strict):
     tenant = _slug()
     name = _text(required=True, validate=validate.Length(min=1, max=200, error="must have 1 to 200 characters."))
-    timezone = _text(load_default="UTC")
+    timezone = _text(load_default="UTC", validate=_check_zone)
     language = _text(
         load_default="en",
         validate=validate.Regexp(
@@ -155,14 +166,6 @@ class TenantSchema(_Strict):
     sources = _list(fields.Nested(SourceSchema), load_default=list)
     connections = _list(fields.Nested(ConnectionSchema), load_default=list)
     rules = _list(fields.Nested(RuleSchema), load_default=list)
-
-    @validates_schema
-    def zone_exists(self, data: dict[str, Any], **_kwargs: Any) -> None:
-        if "timezone" in data:
-            try:
-                ZoneInfo(data["timezone"])
-            except (KeyError, ValueError, OSError):
-                raise ValidationError("is not a time zone name such as Europe/Warsaw.", "timezone") from None
 
 
 def unknown_placeholder(name: str) -> str:

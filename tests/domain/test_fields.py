@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from marshmallow import ValidationError
 
-from plugin.domain.fields import Choice, Flag, Group, Number, SecretText, StrictSchema, Text, secret_names
+from plugin.domain.fields import Choice, Flag, Group, Number, SecretText, StrictSchema, Text
 from plugin.redaction import Secret
 
 
@@ -111,7 +111,3 @@ def test_every_field_carries_what_a_form_needs(name):
 
 def test_a_choice_names_its_choices_for_people():
     assert Form().fields["brand"].metadata["choices"] == {"a": "Brand A", "b": "Brand B"}
-
-
-def test_secrets_are_known_by_name_also_inside_groups():
-    assert secret_names(Form()) == {"token", "basic.password"}
