@@ -33,6 +33,7 @@ def row_count(page):
 
 def test_the_list_shows_each_receipt_with_what_was_decided(installation, acme, admin):
     installation.close_ticket(acme, "77")
+    installation.clock.advance(seconds=1)
     installation.close_ticket(acme, "78", tags=["no_survey"])
     installation.close_ticket(acme, "79", email="")
     installation.send(acme, "desk", b"{")
