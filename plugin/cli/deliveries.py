@@ -35,10 +35,10 @@ def trigger(tenant: str, source: str, file: str, dry_run: bool) -> None:
     FILE is a recording {provenance, method, query, headers, body or body_base64}; any other file is the body itself.
     """
     opened = parts()
-    request = read_recording(Path(file).read_bytes())
     with opened.database.read() as db:
         found = sources.source_by_name(db, tenants.tenant_by_slug(db, tenant).id, source)
     try:
+        request = read_recording(Path(file).read_bytes())
         lines = _dry_run(opened, found, request) if dry_run else _accept(opened, found, request)
     except UnreadableKept as error:
         raise SurveyPluginError(f"{file}: {error} It is kept as receipt {error.receipt}.") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,12 @@ def parts(*, create: bool = False) -> Parts:
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """One object on one line of standard output."""
-    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+    """One object on one line of standard output; times as ISO 8601 has them."""
+    click.echo(json.dumps(value, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def read_text(path: str) -> str:

@@ -59,7 +59,7 @@ def apply(file: str, dry_run: bool) -> None:
     if not applied.changes:
         click.echo(f"{checked.slug} is as the file says already.")
     if applied.cancelled:
-        click.echo(f"{applied.cancelled} waiting deliveries were cancelled.")
+        click.echo(f"Cancelled deliveries that were waiting: {applied.cancelled}.")
     print_source_urls(opened, checked.slug)
 
 
@@ -169,7 +169,7 @@ def resume(tenant: str, name: str) -> None:
         found = connections.connection_by_name(db, tenants.tenant_by_slug(db, tenant).id, name)
         parked = connections.parked_counts(db, found.tenant_id).get(found.id, 0)
         connections.resume_connection(db, found.tenant_id, found.id)
-    click.echo(f"{name} is resumed; {parked} parked deliveries will be made.")
+    click.echo(f"{name} is resumed; deliveries that were parked and are made now: {parked}.")
 
 
 @click.command()
@@ -195,7 +195,7 @@ def forget(tenant: str, address: str, yes: bool, search_only: bool) -> None:
         erased = forget_person(db, owner.id, address, opened.mint.now())
     with opened.database.read() as db:
         left = find_person(db, owner.id, address)
-    click.echo(f"Erased. {erased.cancelled} waiting deliveries were cancelled. Searched again: {left.sentence()}")
+    click.echo(f"Erased; cancelled deliveries that were waiting: {erased.cancelled}. Searched again: {left.sentence()}")
 
 
 def make_link(opened: Parts, slug: str, *, hours: int, role: str) -> str:

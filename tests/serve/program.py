@@ -37,7 +37,10 @@ name: Acme
 timezone: Europe/Warsaw
 language: pl
 sources:
-  - {name: desk, kind: zendesk, key: desk-0123456789abcdef, credentials: {signing_secret: zendesk-signing-secret-canary}}
+  - name: desk
+    kind: zendesk
+    key: desk-0123456789abcdef
+    credentials: {signing_secret: zendesk-signing-secret-canary}
 connections:
   - {name: lab, vendor: surveylab, settings: {origin: "VENDOR", api_token: lab-token-canary}}
 rules:
@@ -166,6 +169,7 @@ class Program:
         """Run one command to its end. text: its standard input. Fails unless it ends with `code`."""
         done = subprocess.run(
             [COMMAND, *arguments],
+            check=False,
             cwd=self.folder,
             env=self.environment,
             input=text or "",
@@ -188,7 +192,7 @@ class Program:
     # --- processes --------------------------------------------------------------------------------------------------
 
     def start(self, *command: str | Path) -> subprocess.Popen[bytes]:
-        """Start a command as a process that leads a process group; without arguments `serve`, and wait until it is up."""
+        """Start a command in a process group of its own; without arguments `serve`, and wait until it is up."""
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 command or [COMMAND, "serve", "--port", str(self.port)],

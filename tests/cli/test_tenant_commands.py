@@ -1,0 +1,241 @@
+"""apply, export, tenant, connection, forget."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from plugin.app import open_parts, read_configuration
+from tests.cli.commands import TENANT, Commands
+
+DESK_URL = "http://127.0.0.1:8000/triggers/desk-0123456789abcdef"
+
+
+def test_apply_creates_the_tenant_and_prints_the_address_of_each_source(commands: Commands) -> None:
+    told = commands.apply().stdout.splitlines()
+
+    assert "tenant acme: is created." in told
+    assert f"desk\t{DESK_URL}" in told
+    assert re.fullmatch(r"crm\thttp://127\.0\.0\.1:8000/triggers/[A-Za-z0-9_-]{16,128}", told[-1])
+
+
+def test_apply_reads_a_file_and_says_when_there_is_nothing_to_change(commands: Commands) -> None:
+    Path("acme.yaml").write_text(TENANT, encoding="utf-8")
+    first = commands.run("apply", "acme.yaml").stdout
+
+    again = commands.run("apply", "acme.yaml").stdout
+
+    assert again.splitlines()[0] == "acme is as the file says already."
+    assert again.splitlines()[1:] == first.splitlines()[-2:]
+
+
+def test_a_dry_run_shows_the_changes_and_makes_none(commands: Commands) -> None:
+    commands.apply()
+    before = commands.run("export", "acme").stdout
+
+    told = commands.apply(TENANT.replace("name: Acme", "name: Acme Ltd"), "--dry-run").stdout
+
+    assert told.splitlines() == [
+        "tenant: name changes from Acme to Acme Ltd.",
+        "Nothing was changed: this was a dry run.",
+    ]
+    assert commands.run("export", "acme").stdout == before
+
+
+def test_a_dry_run_creates_no_tenant(commands: Commands) -> None:
+    commands.apply(TENANT, "--dry-run")
+
+    assert commands.run("tenant", "list").stdout == ""
+
+
+def test_removing_a_rule_cancels_what_waits_for_it(commands: Commands) -> None:
+    commands.apply()
+    commands.close_ticket()
+
+    told = commands.apply(TENANT.partition("rules:")[0]).stdout
+
+    assert "rule csat: is removed; what waits for it is cancelled." in told
+    assert "Cancelled deliveries that were waiting: 1." in told
+    assert [one["state"] for one in commands.deliveries()] == ["cancelled"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("excludes", "exclude", r"rules\[0\]\.when\.conditions\[0\]\.op: must be one of"),
+        ("custom1:", "custom99:", r"rules\[0\]\.parameters\.custom99: add_respondent has no such parameter"),
+        ("{{ ticket.id }}", "{{ ticket.id | nope }}", r"rules\[0\]\.parameters\.custom1: "),
+        ("connection: lab", "connection: web", r"rules\[0\]\.connection: there is no connection named web"),
+        ("vendor: surveylab", "vendor: nobody", r"connections\[0\]\.vendor: there is no survey vendor named nobody"),
+        ("token-canary", "'${NO_SUCH_VARIABLE}'", r"connections\[0\]\.settings\.api_token: .*NO_SUCH_VARIABLE"),
+        ("api_token: token-canary", "api_token: {secret: set}", r"connections\[0\]\.settings\.api_token: "),
+        ("www.surveylab.com", "127.0.0.1:9000", r"connections\[0\]\.settings\.origin: "),
+        ("language: pl", "language: Polish!", r"language: must be a language tag"),
+        ("tenant: acme", "tenant: Acme Ltd", r"tenant: may hold a-z"),
+        ("  - name: csat", "\t- name: csat", r"line 12, column 1: .*tabs"),
+        ("connection: lab", "connection: lab\n    ask: {}", r"rules\[0\]\.ask: is not supported by this version yet"),
+    ],
+)
+def test_a_fault_in_the_file_is_told_with_its_place(commands: Commands, old: str, new: str, complaint: str) -> None:
+    refused = commands.apply(TENANT.replace(old, new), code=1)
+
+    assert re.match(complaint, refused.stderr)
+    assert refused.stdout == ""
+    assert commands.run("tenant", "list").stdout == ""
+    assert "canary" not in refused.output
+
+
+def test_a_secret_can_come_from_the_environment(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_SECRET", "from-outside")
+
+    commands.apply(TENANT.replace("token-canary", "'${LAB_SECRET}'"))
+
+    assert "api_token: from-outside" in commands.run("export", "acme", "--with-secrets").stdout
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"tenant: \xe9"])
+def test_a_file_that_is_no_text_is_a_sentence(commands: Commands, content: bytes) -> None:
+    Path("acme.yaml").write_bytes(content)
+
+    assert "is not UTF-8 text" in commands.run("apply", "acme.yaml", code=1).stderr
+
+
+def test_an_export_hides_secrets_and_can_be_applied_again(commands: Commands) -> None:
+    commands.apply()
+    exported = commands.run("export", "acme").stdout
+
+    assert "canary" not in exported
+    assert "desk-0123456789abcdef" not in exported
+    assert "as the file says already" in commands.apply(exported).stdout
+    assert "signing_secret: signing-canary" in commands.run("export", "acme", "--with-secrets").stdout
+
+
+def test_an_export_with_secrets_makes_the_same_tenant_elsewhere(commands: Commands, tmp_path: Path) -> None:
+    commands.apply()
+    exported = commands.run("export", "acme", "--with-secrets").stdout
+
+    commands.run("tenant", "remove", "acme", "--yes")
+    commands.apply(exported)
+
+    assert yaml.safe_load(commands.run("export", "acme", "--with-secrets").stdout) == yaml.safe_load(exported)
+
+
+def test_a_tenant_is_created_listed_and_removed(commands: Commands) -> None:
+    created = commands.run("tenant", "create", "blue", "--name", "Blue & Co")
+    listed = commands.run("tenant", "list")
+    removed = commands.run("tenant", "remove", "blue", "--yes")
+
+    assert "survey-plugin tenant link blue" in created.stdout
+    assert listed.stdout == "blue\tBlue & Co\n"
+    assert removed.stdout == "Removed blue.\n"
+    assert commands.run("tenant", "list").stdout == ""
+
+
+@pytest.mark.parametrize("slug", ["Blue", "blue!", "-blue", "b" * 64, "../blue", ""])
+def test_a_slug_that_would_not_fit_into_an_address_is_refused(commands: Commands, slug: str) -> None:
+    assert "tenant: may hold a-z" in commands.run("tenant", "create", "--", slug, code=1).stderr
+
+
+def test_a_tenant_is_not_created_twice(commands: Commands) -> None:
+    commands.run("tenant", "create", "blue")
+
+    assert commands.run("tenant", "create", "blue", code=1).stderr == "There is a tenant named blue already.\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("tenant", "link", "nobody"),
+        ("tenant", "unlink", "nobody"),
+        ("tenant", "remove", "nobody", "--yes"),
+        ("export", "nobody"),
+        ("deliveries", "nobody"),
+        ("connection", "pause", "nobody", "lab"),
+        ("forget", "nobody", "a@example.com", "--yes"),
+    ],
+)
+def test_a_tenant_that_does_not_exist_is_a_sentence(commands: Commands, arguments: tuple[str, ...]) -> None:
+    refused = commands.run(*arguments, code=1)
+
+    assert refused.stderr == "There is no tenant named nobody; see: survey-plugin tenant list\n"
+    assert refused.stdout == ""
+
+
+@pytest.mark.parametrize("question", [("tenant", "remove", "acme"), ("forget", "acme", "lucja.nowak@example.com")])
+def test_without_a_terminal_nothing_is_removed_unless_it_is_said_beforehand(
+    commands: Commands, question: tuple[str, ...]
+) -> None:
+    commands.apply()
+    commands.close_ticket()
+
+    refused = commands.run(*question, text="", code=1)
+
+    assert "Aborted" in refused.stderr
+    assert len(commands.deliveries()) == 1
+    commands.run(*question, "--yes")
+
+
+def test_a_config_link_stands_alone_on_standard_output_and_opens(commands: Commands) -> None:
+    commands.apply()
+
+    link = commands.run("tenant", "link", "acme", "--role", "viewer", "--hours", "1")
+
+    assert re.fullmatch(r"http://127\.0\.0\.1:8000/config/[\w.-]+\n", link.stdout)
+    assert link.stderr == ""
+    told = commands.run("tenant", "unlink", "acme").stdout
+    assert told == "Withdrew 1 config link; every open session of acme has ended.\n"
+
+
+@pytest.mark.parametrize("options", [["--hours", "0"], ["--role", "owner"]])
+def test_a_link_of_no_length_or_of_an_unknown_role_is_wrong_use(commands: Commands, options: list[str]) -> None:
+    assert commands.run("tenant", "link", "acme", *options, code=2).stdout == ""
+
+
+def test_what_waits_behind_a_pause_is_parked_until_it_is_resumed(commands: Commands) -> None:
+    commands.apply()
+    commands.close_ticket()
+
+    commands.run("connection", "pause", "acme", "lab", "--because", "The survey is being rewritten.")
+    parked = commands.deliveries("--state", "parked")
+    told = commands.run("connection", "resume", "acme", "lab").stdout
+
+    assert [(one["state"], one["parked"]) for one in parked] == [("scheduled", True)]
+    assert told == "lab is resumed; deliveries that were parked and are made now: 1.\n"
+    assert commands.deliveries("--state", "parked") == []
+
+
+def test_a_connection_that_does_not_exist_is_a_sentence(commands: Commands) -> None:
+    commands.apply()
+
+    assert "no connection named web" in commands.run("connection", "pause", "acme", "web", code=1).stderr
+
+
+def test_a_forgotten_person_is_in_no_file_any_more(commands: Commands) -> None:
+    commands.apply()
+    receipt = commands.close_ticket()["receipt"]
+    assert commands.run("forget", "acme", "LUCJA.nowak@example.com", "--search-only").stdout.startswith("Found in 1")
+
+    told = commands.run("forget", "acme", "LUCJA.nowak@example.com", "--yes").stdout
+
+    assert "cancelled deliveries that were waiting: 1." in told
+    assert told.endswith("Searched again: Nothing that is kept names this person.\n")
+    assert "lucja" not in commands.run("receipt", receipt, "--json").stdout.lower()
+    assert [one["state"] for one in commands.deliveries()] == ["cancelled"]
+
+
+def test_somebody_nobody_knows_is_told_and_needs_no_answer(commands: Commands) -> None:
+    commands.apply()
+
+    assert commands.run("forget", "acme", "nobody@example.com").stdout == "Nothing that is kept names this person.\n"
+
+
+def test_the_keys_of_an_installation_open_what_commands_stored(commands: Commands) -> None:
+    commands.apply()
+
+    parts = open_parts(read_configuration())
+
+    assert not parts.database.integrity_problems()
+    parts.database.close()
