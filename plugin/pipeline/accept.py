@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from plugin import registry
+from plugin.domain.event import Event
 from plugin.domain.identity import Mint
 from plugin.errors import SignatureInvalid, StoreUnavailable, Unreadable
 from plugin.pipeline.credentials import load_credentials
@@ -67,8 +69,14 @@ class Acceptor:
         except Unreadable as error:
             self._keep_unreadable(source, trigger, key, str(error))
             raise UnreadableKept(str(error), trigger.id) from None
-        if not parsed:
-            return Acceptance(None, ())
+        acceptance = self._plan_and_store(source, trigger, parsed, key) if parsed else Acceptance(None, ())
+        answer = getattr(registry.source(source.kind), "answer", None)
+        return replace(acceptance, answer=answer(request, parsed)) if answer is not None else acceptance
+
+    def _plan_and_store(
+        self, source: StoredSource, trigger: events.NewTrigger, parsed: Sequence[Event], key: str | None
+    ) -> Acceptance:
+        now = trigger.received_at
         for _ in range(_PLANNING_ROUNDS):
             with self._database.read() as db:
                 drafted = draft_events(db, source, trigger, parsed, self._mint)

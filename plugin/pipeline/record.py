@@ -14,6 +14,7 @@ from plugin.domain.event import Event, EventKind
 from plugin.domain.identity import Mint
 from plugin.pipeline.draft import Draft, Drafted, Episodes, decide_episode, digest, status_of
 from plugin.pipeline.plan import PlannedCall, PlannedVerdict
+from plugin.registry import InboundAnswer
 from plugin.store import deliveries, events, tenants
 from plugin.store.sources import StoredSource
 
@@ -35,10 +36,14 @@ class AcceptedEvent:
 
 @dataclass(frozen=True)
 class Acceptance:
-    """What became of a trigger. receipt: None for a handshake, of which nothing is kept."""
+    """What became of a trigger. receipt: None for a handshake, of which nothing is kept.
+
+    answer: what this source has to be told instead of our own JSON, if anything.
+    """
 
     receipt: str | None
     events: Sequence[AcceptedEvent]
+    answer: InboundAnswer | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {"receipt": self.receipt, "events": [_event_json(event) for event in self.events]}

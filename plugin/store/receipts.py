@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select
 
 from plugin.domain.delivery import DeliveryState
 from plugin.store.events import StoredBody, StoredEvent, StoredVerdict, body_of, events_of, verdicts_of
@@ -111,7 +111,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class ReceiptLine:
-    """A receipt in the list. decisions: how many rules decided what. states: of its deliveries, each once."""
+    """A receipt in the list. decisions: how many rules decided what. states: of its deliveries, parked among them."""
 
     id: str
     received_at: datetime
@@ -387,8 +387,13 @@ def _line(
     decided = db.execute(
         select(verdicts.c.decision, func.count()).where(verdicts.c.event_id.in_(ids)).group_by(verdicts.c.decision)
     ).all()
+    shown_state = case((_is_parked(), PARKED), else_=deliveries.c.state)
     states = db.execute(
-        select(deliveries.c.state).where(deliveries.c.event_id.in_(ids)).distinct().order_by(deliveries.c.state)
+        select(shown_state)
+        .join(connections, connections.c.id == deliveries.c.connection_id)
+        .where(deliveries.c.event_id.in_(ids))
+        .distinct()
+        .order_by(shown_state)
     ).scalars()
     return ReceiptLine(
         id=trigger_id,

@@ -13,7 +13,6 @@ import structlog
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
-from plugin import registry
 from plugin.errors import SignatureInvalid, StoreBroken, StoreUnavailable, SurveyPluginError, VaultError
 from plugin.pipeline.accept import UnreadableKept
 from plugin.registry import InboundRequest
@@ -73,9 +72,8 @@ def _take(key: str, source: StoredSource, body: bytes) -> Response | tuple[Respo
         return jsonify(error="The request does not prove who sent it."), HTTPStatus.UNAUTHORIZED
     except UnreadableKept as error:
         return jsonify(error=str(error), receipt=error.receipt), HTTPStatus.BAD_REQUEST
-    answer = getattr(registry.source(source.kind), "answer", None)
-    if answer is not None:
-        own = answer(inbound, acceptance)
+    if acceptance.answer is not None:
+        own = acceptance.answer
         return Response(own.body, status=own.status, content_type=own.content_type)
     return jsonify(acceptance.as_json()), HTTPStatus.ACCEPTED
 

@@ -92,7 +92,9 @@ def test_what_waits_for_a_paused_connection_is_found_as_parked(installation, acm
 
     admin.post("/settings/connections/lab/pause")
 
-    assert row_count(admin.client.get(LIST, query_string={"state": "parked"})) == 1
+    page = admin.client.get(LIST, query_string={"state": "parked"})
+    assert row_count(page) == 1
+    assert 'class="badge parked"' in page.text
 
 
 def test_a_search_for_an_address_is_not_made_and_not_repeated(installation, acme, admin):
