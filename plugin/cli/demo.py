@@ -20,11 +20,11 @@ from typing import Any, Final
 
 import click
 
-from plugin.app import Config, Parts, open_parts
+from plugin.app import Config, Parts
 from plugin.cli.own_pages import ask_own, own_request, send_own
 from plugin.cli.ports import next_free_port, wait_until_free
 from plugin.cli.receipt_text import receipt_lines
-from plugin.cli.session import configuration
+from plugin.cli.session import configuration, open_for_command
 from plugin.cli.supervise import lifeline, start_child, stop_on_signals
 from plugin.cli.tenants import make_link, source_urls
 from plugin.errors import OutboundFailed, SurveyPluginError
@@ -60,7 +60,7 @@ def demo(folder: str, port: int | None, once: bool) -> None:
     with _alone_in(home), Sandbox(port=next_free_port(9000, avoid=port)) as sandbox:
         _say(f"1. A pretend survey vendor answers at {sandbox.origin}")
         _live_by(_environment(home, port, sandbox.origin))
-        opened = open_parts(configuration())
+        opened = open_for_command(configuration())
         migrate(opened.database)
         proofs = {name: secrets.token_urlsafe(24) for name in DEMO_SOURCES}
         _apply(opened, demo_tenant_yaml(sandbox.origin, proofs), sandbox.origin)

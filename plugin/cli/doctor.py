@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 import click
 
 from plugin import __version__, registry
-from plugin.app import Config, Parts, open_parts, read_configuration
+from plugin.app import Config, Parts, read_configuration
 from plugin.cli.own_pages import ask_own
-from plugin.cli.session import print_json
+from plugin.cli.session import open_for_command, print_json
 from plugin.errors import ConfigInvalid, OutboundFailed, SurveyPluginError, VaultError
 from plugin.pipeline.credentials import connection_settings, load_credentials
 from plugin.store import connections, sources, tenants, workers
@@ -66,7 +66,7 @@ def _checks(config: Config) -> Iterator[Callable[[], Iterator[Finding]]]:
     opened: list[Parts] = []
 
     def database() -> Iterator[Finding]:
-        parts = open_parts(config)
+        parts = open_for_command(config)
         findings = list(_database(parts))
         if all(word != "fault" for word, _ in findings):
             opened.append(parts)

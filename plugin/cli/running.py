@@ -10,10 +10,9 @@ import click
 
 from plugin.app import create_app
 from plugin.cli.ports import url_of, wait_until_free
-from plugin.cli.session import configuration, parts
+from plugin.cli.session import configuration, open_for_command, parts
 from plugin.cli.supervise import Supervisor, stop_on_signals, watch_lifeline
 from plugin.sandbox.server import Sandbox
-from plugin.store.database import Database
 from plugin.store.schema import migrate as migrate_schema
 from plugin.web.server import run_web
 
@@ -60,14 +59,12 @@ def worker() -> None:
     watch_lifeline(stop.set)
     with opened.outbound() as outbound:
         opened.worker(outbound).run(stop)
-    opened.database.close()
 
 
 @click.command()
 def migrate() -> None:
     """Bring the database's tables to the newest version."""
-    database = Database(configuration().database_url)
-    before, after = migrate_schema(database)
+    before, after = migrate_schema(open_for_command(configuration()).database)
     if before == after:
         click.echo(f"The database is up to date (schema {after}).")
     else:

@@ -28,12 +28,19 @@ def parts(*, create: bool = False) -> Parts:
 
     Raises ConfigInvalid, StoreBroken, StoreUnavailable.
     """
-    opened = open_parts(configuration())
+    opened = open_for_command(configuration())
     if create or not opened.database.path.exists():
         migrate(opened.database)
     problem = schema_problem(opened.database)
     if problem is not None:
         raise StoreBroken(problem)
+    return opened
+
+
+def open_for_command(config: Config) -> Parts:
+    """The parts as they are, whatever the state of the database; closed when the command ends."""
+    opened = open_parts(config)
+    click.get_current_context().call_on_close(opened.database.close)
     return opened
 
 
