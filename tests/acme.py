@@ -92,14 +92,16 @@ class Acme:
     clock: Clock
     invocations: Iterator[int] = field(default_factory=lambda: count(1))
 
-    def apply(self, text: str = ACME, *, base: int | None = None, environment: Any = None) -> Applied:
-        document = read_document(Template(text).safe_substitute(sandbox=self.vendor.origin))
+    def apply(
+        self, text: str = ACME, *, base: int | None = None, environment: Any = None, origin: str | None = None
+    ) -> Applied:
+        """Apply a file. `$sandbox` in it stands for origin, which is the sandbox's unless another one is given."""
+        origin = origin or self.vendor.origin
+        document = read_document(Template(text).safe_substitute(sandbox=origin))
         with self.parts.database.write() as db:
             tenant = tenants.find_tenant(db, document["tenant"])
             stored = self.stored(tenant) if tenant is not None else None
-            checked = check_document(
-                document, stored=stored, environment=environment, extra_origins=[self.vendor.origin]
-            )
+            checked = check_document(document, stored=stored, environment=environment, extra_origins=[origin])
             return apply_configuration(db, self.parts.vault, self.parts.mint, checked, saved_by="test", base=base)
 
     def stored(self, tenant: Tenant | None = None) -> dict[str, Any]:
@@ -155,7 +157,7 @@ class Acme:
         """The oldest first."""
         with self.parts.database.read() as db:
             found = receipts.deliveries_of_tenant(db, self.tenant.id)
-        return sorted(found, key=lambda delivery: (delivery.created_at, delivery.id))
+        return found[::-1]
 
     def delivery(self) -> DeliveryRecord:
         [only] = self.deliveries()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from base64 import b32encode, urlsafe_b64encode
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -17,14 +17,28 @@ _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _TO_CROCKFORD: Final = str.maketrans(_STANDARD, _CROCKFORD)
 
 
-def new_id(now: datetime, entropy: Entropy) -> str:
-    """26 characters: milliseconds, then 80 random bits. Ids of later rows sort later, which keeps indices compact."""
+def new_id(now: datetime, entropy: Entropy, after: str = "") -> str:
+    """26 characters: milliseconds, then 80 random bits. Ids of later rows sort later, which keeps indices compact.
+
+    after: an id made before, perhaps in the same millisecond; the new one sorts behind it whatever the dice say.
+    """
     number = int(now.timestamp() * 1000) << 80 | int.from_bytes(entropy(10), "big")
+    return _written(max(number, _read(after) + 1))
+
+
+def _written(number: int) -> str:
     return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
 
 
+def _read(written: str) -> int:
+    number = 0
+    for character in written:
+        number = number << 5 | _CROCKFORD.index(character)
+    return number
+
+
 def new_reference(entropy: Entropy) -> str:
-    """A delivery's reference: 26 random letters and digits (128 bits), short and plain enough for every vendor."""
+    """A delivery's reference: 26 random letters and digits (130 bits), short and plain enough for every vendor."""
     return b32encode(entropy(17)).decode("ascii").translate(_TO_CROCKFORD)[:26].lower()
 
 
@@ -33,18 +47,26 @@ def new_key(entropy: Entropy) -> str:
     return urlsafe_b64encode(entropy(24)).decode("ascii")
 
 
-@dataclass(frozen=True)
 class Mint:
-    """The clock and the dice of one process, handed to whatever makes ids. A test gives fixed ones."""
+    """The clock and the dice of one process, handed to whatever makes ids. A test gives fixed ones.
 
-    clock: Callable[[], datetime]
-    entropy: Entropy
+    Its ids sort in the order they were made: what came in one message goes out in that order. Safe to use from several
+    threads.
+    """
+
+    def __init__(self, clock: Callable[[], datetime], entropy: Entropy) -> None:
+        self.clock = clock
+        self.entropy = entropy
+        self._lock = threading.Lock()
+        self._last_id = ""
 
     def now(self) -> datetime:
         return self.clock()
 
     def id(self) -> str:
-        return new_id(self.clock(), self.entropy)
+        with self._lock:
+            self._last_id = new_id(self.clock(), self.entropy, self._last_id)
+            return self._last_id
 
     def reference(self) -> str:
         return new_reference(self.entropy)

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from plugin.errors import StoreUnavailable
+from plugin.store import links, workers
+from plugin.store.links import Link, Session
+from plugin.worker import Worker
+from tests.acme import ACME, closing, states
+
+
+@pytest.fixture
+def outbound(acme):
+    with acme.parts.outbound() as opened:
+        yield opened
+
+
+def wait_until(holds, seconds=10.0):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.005)
+
+
+@contextmanager
+def running(worker):
+    """The worker in a thread of its own, stopped at the end of the block."""
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def seen(acme):
+    with acme.parts.database.read() as db:
+        return workers.all_workers(db)
+
+
+def test_what_is_due_is_delivered_until_nothing_is_left(acme, outbound):
+    for number in range(12):
+        acme.close(str(number))
+
+    assert acme.parts.worker(outbound).run_until_idle(20) is True
+
+    assert states(acme.deliveries()) == ["accepted"] * 12
+    assert sorted(call["custom1"] for call in acme.vendor.asked) == sorted(map(str, range(12)))
+
+
+def test_a_worker_says_when_it_could_not_finish(acme, outbound):
+    acme.close()
+
+    assert acme.parts.worker(outbound).run_until_idle(0) is False
+
+
+def test_what_is_not_due_is_left_for_later(acme, outbound):
+    acme.close(email="down@example.com")
+
+    assert acme.parts.worker(outbound).run_until_idle(20) is True
+
+    assert acme.delivery().state == "scheduled"
+    assert len(acme.vendor.received) == 1
+
+
+def test_a_worker_that_is_told_to_stop_settles_what_is_under_way(acme, outbound):
+    acme.close(email="slow@example.com")
+
+    with running(acme.parts.worker(outbound)):
+        wait_until(lambda: acme.vendor.received)
+        assert acme.delivery().state == "claimed"
+
+    # The sandbox answered nothing of use, but it did answer.
+    assert (acme.delivery().state, acme.delivery().reason) == ("uncertain", "unrecognised")
+
+
+def test_a_worker_shows_that_it_is_alive_and_says_goodbye(acme, outbound):
+    with running(acme.parts.worker(outbound)):
+        wait_until(lambda: seen(acme))
+        [worker] = seen(acme)
+        assert (worker.threads, worker.seen_at) == (8, acme.clock())
+
+    assert seen(acme) == []
+
+
+class Faltering:
+    """A database that refuses some writes, as one does whose disk is away for a moment."""
+
+    def __init__(self, database):
+        self._database = database
+        self.refusals = 0
+        self.refused = 0
+
+    def __getattr__(self, name):
+        return getattr(self._database, name)
+
+    def write(self):
+        if self.refusals:
+            self.refusals -= 1
+            self.refused += 1
+            raise StoreUnavailable("The disk is away.")
+        return self._database.write()
+
+
+def test_a_store_that_is_away_for_a_while_loses_and_doubles_nothing(acme, outbound):
+    acme.close(email="slow@example.com")
+    acme.close(email="ada@example.com")
+    parts = acme.parts
+    database = Faltering(parts.database)
+    worker = Worker(database, parts.deliverer(outbound), parts.mint, name="w1", threads=4)
+
+    with running(worker):
+        wait_until(lambda: acme.vendor.received)
+        database.refusals = 2
+        wait_until(lambda: not database.refusals and "claimed" not in states(acme.deliveries()))
+
+    assert database.refused == 2
+    assert states(acme.deliveries()) == ["uncertain", "accepted"]
+    assert len(acme.vendor.received) == 2
+
+
+def test_two_workers_on_one_database_make_no_call_twice(acme, outbound):
+    acme.apply(
+        ACME
+        + """
+  - name: second
+    when: {events: [ticket.closed]}
+    connection: lab
+    call: add_respondent
+    parameters: {cId: "838", email: "{{ person.email }}"}
+"""
+    )
+    acme.send([closing(str(number)) for number in range(100)], source="any")
+
+    with running(acme.parts.worker(outbound)), running(acme.parts.worker(outbound)):
+        wait_until(lambda: len(acme.vendor.received) >= 200, seconds=60)
+
+    assert set(states(acme.deliveries())) == {"accepted"}
+    asked = [call["crk"] for call in acme.vendor.asked]
+    assert len(asked) == 200
+    assert sorted(asked) == sorted(delivery.reference for delivery in acme.deliveries())
+    assert all(len(delivery.attempts) == 1 for delivery in acme.deliveries())
+
+
+def test_the_claims_of_a_dead_worker_are_decided_by_a_living_one(acme, outbound):
+    acme.close()
+    with acme.parts.database.write() as db:
+        acme.parts.deliverer(outbound).claim_and_settle(db, [], worker="dead", free=1, free_for_hanging=1)
+    acme.clock.advance(seconds=46)
+
+    acme.work()
+
+    assert (acme.delivery().state, acme.delivery().reason) == ("uncertain", "lease_lost")
+    assert acme.vendor.received == []
+
+
+def test_a_worker_clears_away_what_is_of_no_use_any_more(acme, outbound):
+    acme.send({"ticket": {"requester": {"email": "ada@example.com"}}}, source="any")
+    now = acme.clock()
+    tenant = acme.tenant.id
+    with acme.parts.database.write() as db:
+        workers.beat(db, "silent", now=now, threads=1)
+        links.add_link(db, tenant, Link("link", tenant, "admin", now, None), now)
+        links.add_session(db, tenant, "hash", Session(tenant, "link", "admin", now), now)
+    acme.clock.advance(days=2)
+
+    acme.work()
+
+    counts = acme.counts()
+    assert (counts["event_keys"], counts["sessions"]) == (0, 0)
+    assert "silent" not in [worker.id for worker in seen(acme)]
