@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -81,7 +81,7 @@ class Vault:
                 "DATA_KEYS; add that key again after the newest one."
             )
         try:
-            raw = urlsafe_b64decode(body)
+            raw = b64decode(body, altchars=b"-_", validate=True)
             text = self._ring[key_id].decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], place.associated_data())
         except (InvalidTag, ValueError):  # ValueError: no base64, or too short
             raise VaultError(
