@@ -1,0 +1,95 @@
+"""Deliberate mistakes in the program, made in a child only: a round that does not notice them proves nothing."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+#: By how much an acknowledgement comes before its commit, seconds.
+_TOO_SOON = 0.05
+
+
+def acknowledge_before_commit() -> None:
+    """The caller goes on, and answers, while the transaction is still open; it is committed a moment later."""
+    from plugin.store.database import Database
+
+    write = Database.write
+
+    @contextmanager
+    def write_later(self: Database) -> Iterator[Any]:
+        transaction = write(self)
+        try:
+            yield transaction.__enter__()
+        except BaseException:
+            transaction.__exit__(*sys.exc_info())
+            raise
+        threading.Timer(_TOO_SOON, transaction.__exit__, (None, None, None)).start()
+
+    Database.write = write_later
+
+
+def settle_without_epoch() -> None:
+    """Whatever a call brought is applied to the delivery, also when somebody else has claimed it since."""
+    from sqlalchemy import select
+
+    from plugin.store import claims
+    from plugin.store.tables import deliveries
+
+    settle = claims.settle
+
+    def settle_any(db: Any, row: Any, *rest: Any, **options: Any) -> bool:
+        newest = db.execute(select(deliveries.c.lease_epoch).where(deliveries.c.id == row.id)).scalar_one()
+        return settle(db, replace(row, epoch=newest), *rest, **options)
+
+    claims.settle = settle_any
+
+
+def claim_without_epoch() -> None:
+    """A claim does not raise the epoch, so that an old claim and a new one look alike."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    raised, kept = "lease_epoch=(deliveries.lease_epoch + ", "lease_epoch=(deliveries.lease_epoch + 0 * "
+
+    def keep(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
+        # Of all statements that raise it, only the claim gives rows back.
+        return statement.replace(raised, kept) if "RETURNING" in statement else statement, parameters
+
+    event.listen(Engine, "before_cursor_execute", keep, retval=True)
+
+
+def synchronous_off() -> None:
+    """A commit does not wait for the disk. SQLite only."""
+    from sqlalchemy import event
+    from sqlalchemy.pool import Pool
+
+    def switch_off(connection: Any, _record: Any, _proxy: Any) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Pool, "checkout", switch_off)
+
+
+def repeat_what_is_uncertain() -> None:
+    """A call that may have reached the vendor is made again, though nobody said that repeating it does no harm."""
+    from plugin.store import claims
+
+    recover = claims.recover
+
+    def recover_by_repeating(db: Any, lost: Any, now: Any, *, repeat: bool) -> None:
+        del repeat
+        recover(db, lost, now, repeat=True)
+
+    claims.recover = recover_by_repeating
+
+
+MISTAKES: Mapping[str, Callable[[], None]] = {
+    "acknowledge before commit": acknowledge_before_commit,
+    "settle without epoch": settle_without_epoch,
+    "claim without epoch": claim_without_epoch,
+    "synchronous off": synchronous_off,
+    "repeat what is uncertain": repeat_what_is_uncertain,
+}

@@ -1,0 +1,65 @@
+"""Crash rounds from the command line: one by name and seed, or all of them so many times.
+
+python tests/faults/run.py kill-worker --seed 42
+python tests/faults/run.py --rounds 3
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent.parent))  # started as a file, Python looks beside it alone
+
+from tests.faults.mistakes import MISTAKES
+from tests.faults.rounds import ROUNDS, run_round
+from tests.faults.trial import Result
+
+_HEAD = (
+    f"{'round':30}{'seed':>8}{'acked':>7}{'lost':>6}{'doubled':>9}{'uncertain':>11}{'in flight':>11}{'recovery s':>12}"
+)
+
+
+def main() -> int:
+    options = _options()
+    names = [options.round] if options.round else list(ROUNDS)
+    print(_HEAD, flush=True)
+    failed = 0
+    for number in range(options.rounds):
+        for name in names:
+            result = run_round(name, options.seed + number, mistake=options.mistake)
+            _show(result)
+            failed += bool(result.failures)
+    print(f"{failed} of {options.rounds * len(names)} rounds failed." if failed else "Every round passed.")
+    return 1 if failed else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Crash the program under load, and see whether it kept its promises.")
+    parser.add_argument("round", nargs="?", choices=ROUNDS, metavar="ROUND", help=f"one of: {', '.join(ROUNDS)}")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=random.SystemRandom().randrange(1_000_000),
+        help="decides what a round does by chance, one more for each repetition; a new one when left out",
+    )
+    parser.add_argument("--rounds", type=int, default=1, help="how often each is run")
+    parser.add_argument("--mistake", choices=MISTAKES, help="make this mistake in the program on purpose")
+    return parser.parse_args()
+
+
+def _show(result: Result) -> None:
+    found = result.judgement
+    print(
+        f"{result.round:30}{result.seed:8}{found.acknowledged:7}{len(found.lost):6}{len(found.doubled):9}"
+        f"{len(found.uncertain):11}{result.in_flight:11}{result.recovery:12.1f}",
+        flush=True,
+    )
+    for failure in result.failures:
+        print(f"    FAILED: {failure}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
