@@ -95,8 +95,8 @@ class Unreadable(TriggerRefused):
 class OutboundFailed(SurveyPluginError):
     """A call to a vendor brought no answer.
 
-    kind: `dns`, `refused`, `forbidden` (address or origin not allowed), `tls`, `timeout`, `reset`, `too_large`,
-        `protocol` or `proxy`.
+    kind: `dns`, `refused`, `forbidden` (address or origin not allowed), `tls`, `timeout`, `reset`, `protocol` (the
+        answer is not HTTP or, when nothing was sent, the request cannot be written as HTTP) or `proxy`.
     sent: whether a first byte of the request may have left this machine. False means: certainly nothing was sent.
     """
 

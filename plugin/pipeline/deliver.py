@@ -32,8 +32,9 @@ from plugin.vault import Vault, memory_place
 STRIKES: Final = 3
 _STRIKING_REASONS: Final = frozenset({Reason.INVALID_CALL, Reason.NOT_FOUND, Reason.REDIRECTED})
 
-#: Failures of a call before its first byte that another try cannot mend.
-_HOPELESS_KINDS: Final = frozenset({"forbidden"})
+#: Failures of a call before its first byte that another try cannot mend: an address that must not be called, and a
+#: request that HTTP cannot carry.
+_HOPELESS_KINDS: Final = {"forbidden": Reason.FORBIDDEN_ADDRESS, "protocol": Reason.INVALID_CALL}
 
 log = structlog.get_logger()
 
@@ -224,7 +225,7 @@ def outcome_of_failure(failure: OutboundFailed) -> Outcome:
     if failure.sent:
         return Uncertain(Reason.NO_ANSWER, str(failure))
     if failure.kind in _HOPELESS_KINDS:
-        return Rejected(Reason.FORBIDDEN_ADDRESS, str(failure))
+        return Rejected(_HOPELESS_KINDS[failure.kind], str(failure))
     return RetryLater(Reason.NOT_REACHED, str(failure))
 
 

@@ -131,7 +131,7 @@ def test_a_vendor_that_asks_for_time_gets_it_and_no_attempt_is_burnt(acme, sende
 # --- no answer --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["dns", "refused", "tls", "timeout", "reset", "too_large", "protocol", "proxy"])
+@pytest.mark.parametrize("kind", ["dns", "refused", "tls", "timeout", "reset", "proxy"])
 def test_a_call_that_certainly_sent_nothing_is_made_again(kind):
     outcome = outcome_of_failure(OutboundFailed(kind, "vendor.example: words", sent=False))
 
@@ -142,17 +142,20 @@ def test_a_call_that_certainly_sent_nothing_is_made_again(kind):
     )
 
 
-@pytest.mark.parametrize("kind", ["tls", "timeout", "reset", "too_large", "protocol", "proxy"])
+@pytest.mark.parametrize("kind", ["tls", "timeout", "reset", "protocol", "proxy"])
 def test_a_call_that_may_have_been_sent_is_uncertain(kind):
     outcome = outcome_of_failure(OutboundFailed(kind, "words", sent=True))
 
     assert (type(outcome).__name__, outcome.reason) == ("Uncertain", Reason.NO_ANSWER)
 
 
-def test_an_address_that_must_not_be_called_is_given_up():
-    outcome = outcome_of_failure(OutboundFailed("forbidden", "words", sent=False))
+@pytest.mark.parametrize(
+    ("kind", "reason"), [("forbidden", Reason.FORBIDDEN_ADDRESS), ("protocol", Reason.INVALID_CALL)]
+)
+def test_a_call_that_can_never_be_made_is_given_up(kind, reason):
+    outcome = outcome_of_failure(OutboundFailed(kind, "words", sent=False))
 
-    assert (type(outcome).__name__, outcome.reason) == ("Rejected", Reason.FORBIDDEN_ADDRESS)
+    assert (type(outcome).__name__, outcome.reason) == ("Rejected", reason)
 
 
 def test_a_vendor_that_is_not_there_is_tried_again_later(acme):
