@@ -60,10 +60,23 @@ def _only_required() -> dict[str, Any]:
     return {"required": _MESSAGES["required"], "null": _MESSAGES["null"]}
 
 
-def _mapping(**kwargs: Any) -> fields.Mapping[Any]:
-    return fields.Dict(
-        keys=fields.String(), error_messages={"invalid": "must be a list of keys."} | _only_required(), **kwargs
-    )
+class _Mapping(fields.Dict):
+    """Names and values. A faulty value is told under its name, not one level below as marshmallow does."""
+
+    default_error_messages = {"invalid": "must be a list of keys."} | _only_required()
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        try:
+            return super()._deserialize(value, attr, data, **kwargs)  # type: ignore[no-untyped-call]  # so in marshmallow
+        except ValidationError as error:
+            if not isinstance(error.messages, dict):
+                raise
+            flat = {name: [*found.get("key", ()), *found.get("value", ())] for name, found in error.messages.items()}
+            raise ValidationError(flat, valid_data=error.valid_data) from None
+
+
+def _mapping(**kwargs: Any) -> _Mapping:
+    return _Mapping(keys=fields.String(), **kwargs)
 
 
 def _check_zone(name: str) -> None:
