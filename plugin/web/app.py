@@ -21,6 +21,8 @@ CONTENT_SECURITY_POLICY: Final = (
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
 log = structlog.get_logger()
 
 
@@ -28,7 +30,7 @@ class WebApp(Flask):
     """Flask, but for its log line of a crash, which would hold the path: keys and tokens stand in it."""
 
     def log_exception(self, exc_info: Any) -> None:
-        log.error("request crashed", method=request.method, route=_route(), exc_info=exc_info)
+        log.error("request crashed", method=_method(), route=_route(), exc_info=exc_info)
 
 
 def create_web_app(desk: Desk, *, signing_keys: Sequence[str]) -> Flask:
@@ -80,12 +82,17 @@ def _finish(response: Response) -> Response:
         headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     log.info(
         "request",
-        method=request.method,
+        method=_method(),
         route=_route(),
         status=response.status_code,
         milliseconds=round((time.monotonic() - g.get("began", time.monotonic())) * 1000, 1),
     )
     return response
+
+
+def _method() -> str:
+    """The method, unless it is a word of the sender's own."""
+    return request.method if request.method in _METHODS else "(other)"
 
 
 def _route() -> str:

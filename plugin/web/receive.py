@@ -13,7 +13,7 @@ import structlog
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
-from plugin.errors import SignatureInvalid, StoreBroken, StoreUnavailable, SurveyPluginError, VaultError
+from plugin.errors import SignatureInvalid, SurveyPluginError
 from plugin.pipeline.accept import UnreadableKept
 from plugin.registry import InboundRequest
 from plugin.store.sources import StoredSource
@@ -78,11 +78,9 @@ def _take(key: str, source: StoredSource, body: bytes) -> Response | tuple[Respo
     return jsonify(acceptance.as_json()), HTTPStatus.ACCEPTED
 
 
-@blueprint.errorhandler(StoreUnavailable)
-@blueprint.errorhandler(StoreBroken)
-@blueprint.errorhandler(VaultError)
-def store_away(error: SurveyPluginError) -> tuple[Response, int, dict[str, str]]:
-    """Nothing was stored: the sender comes again, and meanwhile the operator may mend it."""
+@blueprint.errorhandler(SurveyPluginError)
+def not_stored(error: SurveyPluginError) -> tuple[Response, int, dict[str, str]]:
+    """The store is away, or the installation has a fault: the sender comes again, and the operator may mend it."""
     log.error("trigger not stored", detail=str(error))
     answer = jsonify(error="Nothing could be stored just now; send it again.")
     return answer, HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": str(RETRY_AFTER)}

@@ -23,6 +23,18 @@ class QuietLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
         self.error_log.setLevel(logging.WARNING)
         self.access_log.disabled = True
 
+    def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        # Of a request that is no HTTP gunicorn quotes whole lines, in which keys and addresses may stand anywhere.
+        if msg.startswith("Invalid request"):
+            msg, args = "A request that is not proper HTTP was refused.", ()
+        super().warning(msg, *args, **kwargs)
+
+    def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        # It would name the address with its query; what went wrong is in the traceback.
+        if msg.startswith("Error handling request"):
+            msg, args = "A request could not be answered.", ()
+        super().exception(msg, *args, **kwargs)
+
 
 def gunicorn_settings(workers: int) -> dict[str, Any]:
     """Settings by gunicorn's names."""

@@ -77,13 +77,14 @@ def free_port() -> int:
 class ListeningVendor:
     """A survey vendor that keeps every request as its bytes came, and answers each as SurveyLab confirms one.
 
-    answers: clear it to keep callers waiting. answer: the body of every answer.
+    answers: clear it to keep callers waiting. status, answer: what every call is answered.
     """
 
     def __init__(self) -> None:
         self.requests: list[bytes] = []
         self.answers = threading.Event()
         self.answers.set()
+        self.status = "200 OK"
         self.answer = b'{"status":true,"notification":"Action process correctly"}'
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         threading.Thread(target=self._accept, daemon=True).start()

@@ -151,9 +151,10 @@ def test_a_repetition_is_answered_with_the_first_receipt(installation: Installat
     [
         pytest.param("UPDATE sources SET credentials = 'v1.00000000.AAAA'", id="its key is gone"),
         pytest.param("UPDATE sources SET credentials = 'nonsense'", id="it was never sealed"),
+        pytest.param("UPDATE sources SET kind = 'of a newer version'", id="nobody here speaks its language"),
     ],
 )
-def test_secrets_that_cannot_be_opened_are_503_so_that_the_sender_comes_again(
+def test_a_fault_of_the_installation_is_503_so_that_the_sender_comes_again(
     installation: Installation, sender: FlaskClient, address: str, break_it: str
 ) -> None:
     with installation.parts.database.write() as db:
@@ -162,7 +163,7 @@ def test_secrets_that_cannot_be_opened_are_503_so_that_the_sender_comes_again(
     answer = sender.post(address, json=TICKET, headers=PROVEN)
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
-    assert "sealed" not in answer.text
+    assert answer.json == {"error": "Nothing could be stored just now; send it again."}
     assert stored(installation) == 0
 
 
