@@ -9,7 +9,7 @@ ARGS   ?=
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench browser clean
+.PHONY: help demo run test faults check bench browser clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ run: $(RUN) ## serve on this machine (ARGS="--port 8080" and so on)
 
 test: $(DEV) browser ## run all tests (ARGS="-k zendesk" narrows them)
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+faults: $(DEV) ## crash the program under load and see what was lost or doubled (ROUNDS=3 brings each round three times)
+	$(BIN)/python tests/faults/run.py --rounds $(or $(ROUNDS),1)
 
 check: $(DEV) ## lint and types
 	$(BIN)/ruff format --check .

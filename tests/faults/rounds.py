@@ -27,17 +27,22 @@ class Round:
 
 
 def run_round(
-    name: str, seed: int, *, mistake: str | None = None, fresh_database: Callable[[Path], str] = sqlite_in
+    name: str,
+    seed: int,
+    *,
+    tickets: int = TICKETS,
+    mistake: str | None = None,
+    fresh_database: Callable[[Path], str] = sqlite_in,
 ) -> Result:
     """Run one round in a folder of its own.
 
-    mistake: made on purpose in every process of the program, see mistakes.py. fresh_database: gives the address of an
-    empty database for the round in that folder.
+    tickets: how many are closed, 20 or more. mistake: made on purpose in every process, see mistakes.py.
+    fresh_database: gives the address of an empty database for the round in that folder.
     """
     chosen = ROUNDS[name]
     with tempfile.TemporaryDirectory(prefix="survey-plugin-faults-") as folder:
         common = {} if mistake is None else {"mistake": mistake}
-        trial = Trial(seed, Path(folder), fresh_database, chosen.lease, common)
+        trial = Trial(seed, Path(folder), fresh_database, tickets, chosen.lease, common)
         try:
             _act(chosen, trial)
             return trial.finish(name)
@@ -112,7 +117,7 @@ def kill_worker_answered(trial: Trial) -> None:
 
 def _begin_and_strike(trial: Trial, moment: str, strike: Callable[[Child], None]) -> tuple[Child, Child]:
     """Begin, and strike the worker at that moment of one of the vendor's requests."""
-    nth = trial.random.randint(5, TICKETS // 2)
+    nth = trial.some_number()
     struck = threading.Event()
 
     def strike_at_request(request: Request) -> None:
@@ -144,7 +149,7 @@ def kill_web(trial: Trial) -> None:
 
 def kill_web_at_answer(trial: Trial) -> None:
     """As soon as the helpdesk has written down an acknowledgement."""
-    nth = trial.random.randint(5, TICKETS // 2)
+    nth = trial.some_number()
     killed = threading.Event()
     begun = threading.Event()
 
@@ -163,7 +168,7 @@ def kill_web_at_answer(trial: Trial) -> None:
 
 def _kill_web_at(point: str) -> Callable[[Trial], None]:
     def act(trial: Trial) -> None:
-        web, _ = trial.begin(web={"die": {"at": point, "nth": trial.random.randint(5, TICKETS // 2)}})
+        web, _ = trial.begin(web={"die": {"at": point, "nth": trial.some_number()}})
         web.wait_dead(_STRIKE)
         trial.start("web")
 
@@ -230,7 +235,9 @@ def stop_past_lease_repeat_safe(trial: Trial) -> None:
     The vendor refuses what the sleeper asked for, and takes what the other worker asks for; but it answers the latter
     only when the sleeper is up again and has settled.
     """
-    refuses, answers, tickets = threading.Event(), threading.Event(), 6
+    refuses, answers = threading.Event(), threading.Event()
+    # As many as two lanes can have under way at once, whichever they fall into.
+    trial.tickets = 6
     reached = {1: threading.Semaphore(0), 2: threading.Semaphore(0)}
 
     def decide(request: Request) -> Answer:
@@ -249,14 +256,14 @@ def stop_past_lease_repeat_safe(trial: Trial) -> None:
     # Asleep in a write transaction it would keep everybody else from writing, and nobody could take over.
     freeze = trial.folder / "freeze"
     sleeper = trial.start("worker", freeze=str(freeze))
-    trial.load(tickets)
-    _take(trial, reached[1], tickets, "the first calls are made")
+    trial.load()
+    _take(trial, reached[1], trial.tickets, "the first calls are made")
     freeze.touch()
     sleeper.wait_frozen(_STRIKE)
     trial.struck(sleeper.pid)
     refuses.set()
     trial.start("worker")
-    _take(trial, reached[2], tickets, "the calls are made again")
+    _take(trial, reached[2], trial.tickets, "the calls are made again")
     sleeper.thaw()
     time.sleep(0.5)
     answers.set()

@@ -29,7 +29,7 @@ def main() -> int:
     failed = 0
     for number in range(options.rounds):
         for name in names:
-            result = run_round(name, options.seed + number, mistake=options.mistake)
+            result = run_round(name, options.seed + number, tickets=options.tickets, mistake=options.mistake)
             _show(result)
             failed += bool(result.failures)
     print(f"{failed} of {options.rounds * len(names)} rounds failed." if failed else "Every round passed.")
@@ -46,6 +46,7 @@ def _options() -> argparse.Namespace:
         help="decides what a round does by chance, one more for each repetition; a new one when left out",
     )
     parser.add_argument("--rounds", type=int, default=1, help="how often each is run")
+    parser.add_argument("--tickets", type=int, default=300, help="how many tickets are closed in a round; 300")
     parser.add_argument("--mistake", choices=MISTAKES, help="make this mistake in the program on purpose")
     return parser.parse_args()
 

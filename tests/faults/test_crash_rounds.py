@@ -20,9 +20,7 @@ pytestmark = [
 SEED = 42
 
 
-@pytest.mark.parametrize(
-    "name", ["kill-worker-half-a-request", "kill-web-after-commit", "kill-serve-tree", "stop-past-lease-repeat-safe"]
-)
+@pytest.mark.parametrize("name", ["kill-worker-half-a-request", "kill-web-after-commit", "stop-past-lease-repeat-safe"])
 def test_nothing_acknowledged_is_lost_and_nothing_is_doubled(name):
     result = run_round(name, SEED)
 

@@ -23,8 +23,8 @@ GRACE: Final = 15.0
 #: SQLite's number for synchronous=FULL.
 _FULL: Final = "2"
 
-#: Closed tickets in a round, how many come a second, and the share of them that is reported twice.
-TICKETS: Final = 80
+#: Closed tickets in a short round, how many come a second, and the share of them that is reported twice.
+TICKETS: Final = 60
 _PER_SECOND: Final = 100.0
 _REPEATED: Final = 0.15
 #: The share of first calls that the vendor puts off.
@@ -58,12 +58,13 @@ class Blow:
 class Trial:
     """What a round does its work with.
 
-    lease: seconds, None for the program's own. common: faults that every process of the round gets.
+    tickets: how many are closed. lease: seconds, None for the program's own. common: faults that every process gets.
     """
 
     seed: int
     folder: Path
     fresh_database: Callable[[Path], str]
+    tickets: int
     lease: float | None
     common: dict[str, Any] = field(default_factory=dict)
 
@@ -84,7 +85,7 @@ class Trial:
             self._acknowledgements,
             on_acknowledged=self._acknowledged,
         )
-        self._put_off = {ticket for ticket in map(self._ticket, range(TICKETS)) if self.random.random() < _PUT_OFF}
+        self._put_off = {ticket for ticket in map(self._ticket, range(self.tickets)) if self.random.random() < _PUT_OFF}
         self._durability = self.folder / "durability"
         if self.lease is not None:
             self.common |= {"lease": self.lease, "note durability": str(self._durability)}
@@ -111,16 +112,20 @@ class Trial:
         self.load()
         return children
 
-    def load(self, tickets: int = TICKETS) -> None:
+    def load(self) -> None:
         """Let the helpdesk report so many closed tickets, some of them twice: at once, or a while later."""
-        reports = [Report(self._ticket(n), self.random.choice(PATHS)) for n in range(tickets)]
-        for report in self.random.sample(reports, round(tickets * _REPEATED)):
+        reports = [Report(self._ticket(n), self.random.choice(PATHS)) for n in range(self.tickets)]
+        for report in self.random.sample(reports, round(self.tickets * _REPEATED)):
             reports.insert(min(reports.index(report) + self.random.choice((1, 1, 20)), len(reports)), report)
         self.desk.start(reports, per_second=_PER_SECOND)
 
     def wait_a_while(self) -> None:
         """Until some moment while the load goes on."""
-        time.sleep(self.random.uniform(0.2, TICKETS / _PER_SECOND))
+        time.sleep(self.random.uniform(0.2, self.tickets / _PER_SECOND))
+
+    def some_number(self) -> int:
+        """Of a ticket, a request, a transaction: early enough to come in the first half of the load."""
+        return self.random.randint(5, self.tickets // 2)
 
     def struck(self, pid: int) -> None:
         """Remember that a worker was just struck, to count later what it had in flight."""
