@@ -7,6 +7,8 @@ import pkgutil
 from functools import cache
 from typing import cast
 
+from marshmallow import Schema
+
 import plugin.surveys
 import plugin.triggers
 from plugin.errors import NotFound
@@ -27,6 +29,7 @@ __all__ = [
     "Vendor",
     "VendorModule",
     "read_recording",
+    "schema",
     "source",
     "source_names",
     "vendor",
@@ -58,6 +61,12 @@ def vendor(name: str) -> VendorModule:
     if name not in vendor_names():
         raise NotFound(f"There is no survey vendor named {name}; there are: {', '.join(vendor_names())}.")
     return cast("VendorModule", importlib.import_module(f"plugin.surveys.{name}"))
+
+
+@cache
+def schema(declared: type[Schema]) -> Schema:
+    """The one instance of a declared schema: making one costs far more than loading with it, and may be shared."""
+    return declared()
 
 
 def _module_names(path: list[str]) -> tuple[str, ...]:

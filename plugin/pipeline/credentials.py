@@ -15,14 +15,14 @@ from plugin.vault import Vault, credentials_place, memory_place, settings_place
 def load_credentials(vault: Vault, source: StoredSource) -> registry.Credentials:
     """What proves the sender of this source. Raises VaultError."""
     opened = json.loads(vault.open(source.credentials, credentials_place(source.tenant_id, source.id)))
-    loaded: dict[str, Any] = registry.source(source.kind).SOURCE.credentials().load(opened)
+    loaded: dict[str, Any] = registry.schema(registry.source(source.kind).SOURCE.credentials).load(opened)
     return loaded
 
 
 def load_settings(vault: Vault, *, tenant_id: str, connection_id: str, vendor: str, sealed: str) -> registry.Settings:
     """Settings and secrets of a connection. Raises VaultError."""
     opened = json.loads(vault.open(sealed, settings_place(tenant_id, connection_id)))
-    loaded: dict[str, Any] = registry.vendor(vendor).VENDOR.connection().load(opened)
+    loaded: dict[str, Any] = registry.schema(registry.vendor(vendor).VENDOR.connection).load(opened)
     return loaded
 
 

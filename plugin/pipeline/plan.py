@@ -82,7 +82,7 @@ def plan_call(bound: BoundRule, event: Event, around: Circumstances, reference: 
     if call is None:
         missing = Verdict(rule.name, Decision.PROBLEM, Cause.TEMPLATE, f"{bound.vendor} has no call named {rule.call}.")
         return PlannedVerdict(missing, rule.id)
-    schema = call.parameters()
+    schema = registry.schema(call.parameters)
     required = [name for name, field in schema.fields.items() if field.required]
     values = Values(event, {**_known_around(event, around), "delivery.reference": reference})
     filled = fill({**call.defaults, **rule.parameters}, values, required=required)

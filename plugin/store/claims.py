@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
 
 from plugin.domain.delivery import LEASE, DeliveryState, Settlement
 from plugin.domain.outcome import Reason
@@ -78,35 +78,45 @@ def claim(db: Connection, *, worker: str, now: datetime, free: int, free_for_han
     return claimed
 
 
+_LANES: Final = (
+    select(lanes.c.connection_id, lanes.c.hanging, lanes.c.served_at)
+    .where(lanes.c.next_due <= bindparam("now"), lanes.c.paused.is_(False))
+    .order_by(lanes.c.served_at)
+    .limit(_LANES_A_TIME)
+)
+_DUE_LANES: Final = _LANES.where(lanes.c.hanging.is_(False))
+_DUE_HANGING_LANES: Final = _LANES.where(lanes.c.hanging.is_(True))
+
+
 def _due_lanes(db: Connection, now: datetime, *, hanging_too: bool) -> list[Row[tuple[str, bool, datetime]]]:
     """Lanes with due work, the longest unserved first. Hanging ones are counted apart, so they never fill the list."""
-    query = (
-        select(lanes.c.connection_id, lanes.c.hanging, lanes.c.served_at)
-        .where(lanes.c.next_due <= now, lanes.c.paused.is_(False))
-        .order_by(lanes.c.served_at)
-        .limit(_LANES_A_TIME)
-    )
-    found = [*db.execute(query.where(lanes.c.hanging.is_(False)))]
+    found = [*db.execute(_DUE_LANES, {"now": now})]
     if hanging_too:
-        found += db.execute(query.where(lanes.c.hanging.is_(True)))
+        found += db.execute(_DUE_HANGING_LANES, {"now": now})
     return sorted(found, key=lambda lane: lane.served_at)
 
 
+_IN_FLIGHT: Final = select(func.count()).where(
+    deliveries.c.connection_id == bindparam("connection"), deliveries.c.state == "claimed"
+)
+
+
 def _in_flight(db: Connection, connection_id: str) -> int:
-    return db.execute(
-        select(func.count()).where(deliveries.c.connection_id == connection_id, deliveries.c.state == "claimed")
-    ).scalar_one()
+    return db.execute(_IN_FLIGHT, {"connection": connection_id}).scalar_one()
+
+
+_CLAIM: Final = (
+    update(deliveries)
+    .where(deliveries.c.id.in_(bindparam("ids", expanding=True)), deliveries.c.state == "scheduled")
+    .values(state="claimed", lease_epoch=deliveries.c.lease_epoch + 1, leased_until=bindparam("until"))
+    .returning(deliveries.c.id)
+)
 
 
 def _claim_lane(db: Connection, connection_id: str, worker: str, now: datetime, room: int) -> list[ClaimedRow]:
     head = head_of_lane(db, connection_id, now, _HEAD)
     expire(db, head.stale, now)
-    ids = db.execute(
-        update(deliveries)
-        .where(deliveries.c.id.in_(head.fresh[:room]), deliveries.c.state == "scheduled")
-        .values(state="claimed", lease_epoch=deliveries.c.lease_epoch + 1, leased_until=now + LEASE)
-        .returning(deliveries.c.id)
-    ).scalars()
+    ids = db.execute(_CLAIM, {"ids": head.fresh[:room], "until": now + LEASE}).scalars()
     rows = _claimed_rows(db, list(ids))
     if rows:
         db.execute(
@@ -126,46 +136,63 @@ def _claim_lane(db: Connection, connection_id: str, worker: str, now: datetime, 
     return rows
 
 
+_CLAIMED_ROWS: Final = (
+    select(
+        deliveries.c.id,
+        deliveries.c.tenant_id,
+        deliveries.c.connection_id,
+        connections.c.vendor,
+        connections.c.settings,
+        deliveries.c.call,
+        deliveries.c.step,
+        delivery_calls.c.parameters,
+        delivery_calls.c.memory,
+        deliveries.c.attempts,
+        deliveries.c.lease_epoch.label("epoch"),
+        deliveries.c.resend,
+        lanes.c.hanging,
+        deliveries.c.expires_at,
+    )
+    .join(lanes, lanes.c.connection_id == deliveries.c.connection_id)
+    .join(connections, connections.c.id == deliveries.c.connection_id)
+    .join(delivery_calls, delivery_calls.c.delivery_id == deliveries.c.id)
+    .where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(deliveries.c.due, deliveries.c.id)
+)
+
+
 def _claimed_rows(db: Connection, ids: list[str]) -> list[ClaimedRow]:
     if not ids:
         return []
-    query = (
-        select(
-            deliveries.c.id,
-            deliveries.c.tenant_id,
-            deliveries.c.connection_id,
-            connections.c.vendor,
-            connections.c.settings,
-            deliveries.c.call,
-            deliveries.c.step,
-            delivery_calls.c.parameters,
-            delivery_calls.c.memory,
-            deliveries.c.attempts,
-            deliveries.c.lease_epoch.label("epoch"),
-            deliveries.c.resend,
-            lanes.c.hanging,
-            deliveries.c.expires_at,
-        )
-        .join(lanes, lanes.c.connection_id == deliveries.c.connection_id)
-        .join(connections, connections.c.id == deliveries.c.connection_id)
-        .join(delivery_calls, delivery_calls.c.delivery_id == deliveries.c.id)
-        .where(deliveries.c.id.in_(ids))
-        .order_by(deliveries.c.due, deliveries.c.id)
+    return [ClaimedRow(**row) for row in db.execute(_CLAIMED_ROWS, {"ids": ids}).mappings()]
+
+
+_SERVE_LANE: Final = (
+    update(lanes)
+    .where(lanes.c.connection_id == bindparam("connection"))
+    .values(
+        served_at=bindparam("now"),
+        next_due=select(func.min(deliveries.c.due))
+        .where(deliveries.c.connection_id == bindparam("connection"), deliveries.c.state == "scheduled")
+        .scalar_subquery(),
     )
-    return [ClaimedRow(**row) for row in db.execute(query).mappings()]
+)
 
 
 def _serve_lane(db: Connection, connection_id: str, now: datetime) -> None:
     """Send a lane to the end of the line, with the time that its next delivery is due."""
-    earliest = (
-        select(func.min(deliveries.c.due))
-        .where(deliveries.c.connection_id == connection_id, deliveries.c.state == "scheduled")
-        .scalar_subquery()
-    )
-    db.execute(update(lanes).where(lanes.c.connection_id == connection_id).values(next_due=earliest, served_at=now))
+    db.execute(_SERVE_LANE, {"connection": connection_id, "now": now})
 
 
 # --- settling ---------------------------------------------------------------------------------------------------------
+
+
+_SETTLE: Final = update(deliveries).where(
+    deliveries.c.tenant_id == bindparam("tenant"),
+    deliveries.c.id == bindparam("delivery"),
+    deliveries.c.lease_epoch == bindparam("epoch"),
+    deliveries.c.state.in_(("claimed", "uncertain")),
+)
 
 
 def settle(
@@ -181,16 +208,8 @@ def settle(
     A known answer counts even when the lease has run out meanwhile. sealed_memory: what the next step needs to know.
     Gives whether it was applied.
     """
-    changed = db.execute(
-        update(deliveries)
-        .where(
-            deliveries.c.tenant_id == row.tenant_id,
-            deliveries.c.id == row.id,
-            deliveries.c.lease_epoch == row.epoch,
-            deliveries.c.state.in_(("claimed", "uncertain")),
-        )
-        .values(**_settled_values(settlement, attempt.finished_at))
-    )
+    fence = {"tenant": row.tenant_id, "delivery": row.id, "epoch": row.epoch}
+    changed = db.execute(_SETTLE, fence | _settled_values(row, settlement, attempt.finished_at))
     applied = changed.rowcount == 1
     _record_attempt(db, row, settlement, attempt, late=not applied)
     if not applied:
@@ -202,10 +221,11 @@ def settle(
     return True
 
 
-def _settled_values(settlement: Settlement, now: datetime) -> dict[str, Any]:
+def _settled_values(row: ClaimedRow, settlement: Settlement, now: datetime) -> dict[str, Any]:
     values: dict[str, Any] = {"state": settlement.state, "reason": settlement.reason, "leased_until": None}
     if settlement.counts:
-        values["attempts"] = deliveries.c.attempts + 1
+        # The claim's own epoch fences the row, so nobody else has counted since.
+        values["attempts"] = row.attempts + 1
     if settlement.state is DeliveryState.SCHEDULED:
         values["due"] = settlement.due
     else:
@@ -217,10 +237,18 @@ def _settled_values(settlement: Settlement, now: datetime) -> dict[str, Any]:
     return values
 
 
+_KEPT_CALL: Final = select(delivery_calls.c.delivery_id).where(delivery_calls.c.delivery_id == bindparam("delivery"))
+_RECORD_ATTEMPT: Final = update(attempts).where(
+    attempts.c.delivery_id == bindparam("delivery"), attempts.c.epoch == bindparam("at_epoch")
+)
+
+
 def _record_attempt(
     db: Connection, row: ClaimedRow, settlement: Settlement, attempt: FinishedAttempt, *, late: bool
 ) -> None:
     values: dict[str, Any] = {
+        "delivery": row.id,
+        "at_epoch": row.epoch,
         "finished_at": attempt.finished_at,
         "duration": attempt.duration,
         "method": attempt.method,
@@ -229,32 +257,37 @@ def _record_attempt(
         "reason": settlement.reason,
         "late": late,
     }
-    kept = select(delivery_calls.c.delivery_id).where(delivery_calls.c.delivery_id == row.id)
-    if db.execute(kept).first() is not None:
+    if db.execute(_KEPT_CALL, {"delivery": row.id}).first() is not None:
         # Not where the person was forgotten while the call was under way.
         values |= {
             "url": attempt.url,
             "parameters": [list(pair) for pair in attempt.parameters],
             "words": settlement.words,
         }
-    db.execute(update(attempts).where(attempts.c.delivery_id == row.id, attempts.c.epoch == row.epoch).values(**values))
+    db.execute(_RECORD_ATTEMPT, values)
+
+
+_MARK_LANE: Final = (
+    update(lanes)
+    .where(lanes.c.connection_id == bindparam("connection"), lanes.c.hanging != bindparam("seen"))
+    .values(hanging=bindparam("seen"))
+)
 
 
 def mark_lane(db: Connection, connection_id: str, *, hanging: bool) -> None:
     """Remember whether a lane's last call timed out."""
-    db.execute(
-        update(lanes)
-        .where(lanes.c.connection_id == connection_id, lanes.c.hanging.is_(not hanging))
-        .values(hanging=hanging)
-    )
+    db.execute(_MARK_LANE, {"connection": connection_id, "seen": hanging})
+
+
+_NOTE_SUCCESS: Final = (
+    update(connections)
+    .where(connections.c.id == bindparam("connection"))
+    .values(last_success_at=bindparam("now"), strikes=0, last_struck=None)
+)
 
 
 def note_success(db: Connection, connection_id: str, now: datetime) -> None:
-    db.execute(
-        update(connections)
-        .where(connections.c.id == connection_id)
-        .values(last_success_at=now, strikes=0, last_struck=None)
-    )
+    db.execute(_NOTE_SUCCESS, {"connection": connection_id, "now": now})
 
 
 def strike(db: Connection, row: ClaimedRow) -> int:
@@ -332,7 +365,11 @@ def recover(db: Connection, lost: LostClaim, now: datetime, *, repeat: bool) -> 
         lower_lane(db, lost.connection_id, now)
 
 
+_IS_DUE: Final = (
+    select(lanes.c.connection_id).where(lanes.c.next_due <= bindparam("now"), lanes.c.paused.is_(False)).limit(1)
+)
+
+
 def is_due(db: Connection, now: datetime) -> bool:
     """Whether any lane has work to be done now."""
-    due = select(lanes.c.connection_id).where(lanes.c.next_due <= now, lanes.c.paused.is_(False)).limit(1)
-    return db.execute(due).first() is not None
+    return db.execute(_IS_DUE, {"now": now}).first() is not None

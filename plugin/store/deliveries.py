@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, func, insert, or_, select, update
 
 from plugin.domain.delivery import DeliveryState
 from plugin.domain.outcome import Reason
@@ -40,38 +40,49 @@ class NewDelivery:
 def add_delivery(db: Connection, tenant_id: str, new: NewDelivery) -> None:
     """Store a promise and let its lane know when it is due."""
     db.execute(
-        insert(deliveries).values(
-            id=new.id,
-            tenant_id=tenant_id,
-            connection_id=new.connection_id,
-            rule_id=new.rule_id,
-            event_id=new.event_id,
-            unit_id=new.unit_id,
-            reference=new.reference,
-            replay_of=new.replay_of,
-            state=DeliveryState.SCHEDULED,
-            call=new.call,
-            step=new.step,
-            due=new.due,
-            expires_at=new.expires_at,
-            created_at=new.created_at,
-        )
+        insert(deliveries),
+        {
+            "id": new.id,
+            "tenant_id": tenant_id,
+            "connection_id": new.connection_id,
+            "rule_id": new.rule_id,
+            "event_id": new.event_id,
+            "unit_id": new.unit_id,
+            "reference": new.reference,
+            "replay_of": new.replay_of,
+            "state": DeliveryState.SCHEDULED,
+            "call": new.call,
+            "step": new.step,
+            "due": new.due,
+            "expires_at": new.expires_at,
+            "created_at": new.created_at,
+        },
     )
     db.execute(
-        insert(delivery_calls).values(
-            delivery_id=new.id, tenant_id=tenant_id, parameters=dict(new.parameters), person=new.person
-        )
+        insert(delivery_calls),
+        {
+            "delivery_id": new.id,
+            "tenant_id": tenant_id,
+            "parameters": dict(new.parameters),
+            "person": new.person,
+        },
     )
     lower_lane(db, new.connection_id, new.due)
 
 
+_LOWER_LANE: Final = (
+    update(lanes)
+    .where(
+        lanes.c.connection_id == bindparam("connection"),
+        or_(lanes.c.next_due.is_(None), lanes.c.next_due > bindparam("due")),
+    )
+    .values(next_due=bindparam("due"))
+)
+
+
 def lower_lane(db: Connection, connection_id: str, due: datetime) -> None:
     """Have a lane looked at by `due`. Only a later time is changed, so that a busy lane's row is left alone."""
-    db.execute(
-        update(lanes)
-        .where(lanes.c.connection_id == connection_id, or_(lanes.c.next_due.is_(None), lanes.c.next_due > due))
-        .values(next_due=due)
-    )
+    db.execute(_LOWER_LANE, {"connection": connection_id, "due": due})
 
 
 # --- what a person may do ---------------------------------------------------------------------------------------------

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
 
 from plugin.domain.episode import Episode
 from plugin.store.tables import episodes, event_keys, event_values, events, trigger_bodies, triggers, verdicts
@@ -71,33 +71,45 @@ class KnownEvent:
 # --- has it come before? ----------------------------------------------------------------------------------------------
 
 
+_TRIGGER_BY_MARK: Final = select(triggers.c.id).where(
+    triggers.c.source_id == bindparam("source"), triggers.c.replay_mark == bindparam("mark")
+)
+
+
 def trigger_by_replay_mark(db: Connection, source_id: str, mark: str) -> str | None:
     """The id of the trigger that carried this mark."""
-    return db.execute(
-        select(triggers.c.id).where(triggers.c.source_id == source_id, triggers.c.replay_mark == mark)
-    ).scalar()
+    return db.execute(_TRIGGER_BY_MARK, {"source": source_id, "mark": mark}).scalar()
+
+
+_KNOWN_EVENT: Final = (
+    select(events.c.id, events.c.trigger_id, events.c.kind)
+    .join(event_keys, event_keys.c.event_id == events.c.id)
+    .where(
+        event_keys.c.source_id == bindparam("source"),
+        event_keys.c.key == bindparam("key"),
+        event_keys.c.forget_at > bindparam("now"),
+    )
+)
 
 
 def known_event(db: Connection, source_id: str, key: str, now: datetime) -> KnownEvent | None:
     """The event that a source has sent under this key, unless the key's time is over."""
-    row = db.execute(
-        select(events.c.id, events.c.trigger_id, events.c.kind)
-        .join(event_keys, event_keys.c.event_id == events.c.id)
-        .where(event_keys.c.source_id == source_id, event_keys.c.key == key, event_keys.c.forget_at > now)
-    ).one_or_none()
+    row = db.execute(_KNOWN_EVENT, {"source": source_id, "key": key, "now": now}).one_or_none()
     return KnownEvent(*row) if row else None
+
+
+_FORGET_KEY: Final = delete(event_keys).where(
+    event_keys.c.source_id == bindparam("source"), event_keys.c.key == bindparam("known_as")
+)
 
 
 def remember_event(
     db: Connection, tenant_id: str, source_id: str, *, key: str, event_id: str, forget_at: datetime
 ) -> None:
     """Remember an event's key. One whose time was over makes way for it."""
-    db.execute(delete(event_keys).where(event_keys.c.source_id == source_id, event_keys.c.key == key))
-    db.execute(
-        insert(event_keys).values(
-            tenant_id=tenant_id, source_id=source_id, key=key, event_id=event_id, forget_at=forget_at
-        )
-    )
+    db.execute(_FORGET_KEY, {"source": source_id, "known_as": key})
+    values = {"tenant_id": tenant_id, "source_id": source_id, "key": key, "event_id": event_id, "forget_at": forget_at}
+    db.execute(insert(event_keys), values)
 
 
 def forget_old_keys(db: Connection, now: datetime, limit: int) -> int:
@@ -111,23 +123,22 @@ def forget_old_keys(db: Connection, now: datetime, limit: int) -> int:
 _EPISODE_COLUMNS = (episodes.c.id, episodes.c.number, episodes.c.mark, episodes.c.status, episodes.c.ended_at)
 
 
+_LATEST_EPISODE: Final = (
+    select(*_EPISODE_COLUMNS)
+    .where(episodes.c.source_id == bindparam("source"), episodes.c.subject == bindparam("subject"))
+    .order_by(episodes.c.number.desc())
+    .limit(1)
+)
+_EPISODE_BY_MARK: Final = _LATEST_EPISODE.where(episodes.c.mark == bindparam("mark"))
+
+
 def latest_episode(db: Connection, source_id: str, subject: str) -> Episode | None:
-    row = db.execute(
-        select(*_EPISODE_COLUMNS)
-        .where(episodes.c.source_id == source_id, episodes.c.subject == subject)
-        .order_by(episodes.c.number.desc())
-        .limit(1)
-    ).one_or_none()
+    row = db.execute(_LATEST_EPISODE, {"source": source_id, "subject": subject}).one_or_none()
     return _episode(row) if row else None
 
 
 def episode_by_mark(db: Connection, source_id: str, subject: str, mark: str) -> Episode | None:
-    row = db.execute(
-        select(*_EPISODE_COLUMNS)
-        .where(episodes.c.source_id == source_id, episodes.c.subject == subject, episodes.c.mark == mark)
-        .order_by(episodes.c.number.desc())
-        .limit(1)
-    ).one_or_none()
+    row = db.execute(_EPISODE_BY_MARK, {"source": source_id, "subject": subject, "mark": mark}).one_or_none()
     return _episode(row) if row else None
 
 
@@ -135,16 +146,17 @@ def begin_episode(
     db: Connection, tenant_id: str, source_id: str, subject: str, episode: Episode, now: datetime
 ) -> None:
     db.execute(
-        insert(episodes).values(
-            id=episode.id,
-            tenant_id=tenant_id,
-            source_id=source_id,
-            subject=subject,
-            number=episode.number,
-            mark=episode.mark,
-            status=episode.status,
-            began_at=now,
-        )
+        insert(episodes),
+        {
+            "id": episode.id,
+            "tenant_id": tenant_id,
+            "source_id": source_id,
+            "subject": subject,
+            "number": episode.number,
+            "mark": episode.mark,
+            "status": episode.status,
+            "began_at": now,
+        },
     )
 
 
@@ -174,25 +186,27 @@ def _episode(row: Any) -> Episode:
 
 def add_trigger(db: Connection, tenant_id: str, trigger: NewTrigger) -> None:
     db.execute(
-        insert(triggers).values(
-            id=trigger.id,
-            tenant_id=tenant_id,
-            source_id=trigger.source_id,
-            received_at=trigger.received_at,
-            method=trigger.method,
-            replay_mark=trigger.replay_mark,
-            cause=trigger.cause,
-            cause_detail=trigger.cause_detail,
-        )
+        insert(triggers),
+        {
+            "id": trigger.id,
+            "tenant_id": tenant_id,
+            "source_id": trigger.source_id,
+            "received_at": trigger.received_at,
+            "method": trigger.method,
+            "replay_mark": trigger.replay_mark,
+            "cause": trigger.cause,
+            "cause_detail": trigger.cause_detail,
+        },
     )
     db.execute(
-        insert(trigger_bodies).values(
-            trigger_id=trigger.id,
-            tenant_id=tenant_id,
-            query=trigger.query,
-            headers=dict(trigger.headers),
-            body=trigger.body,
-        )
+        insert(trigger_bodies),
+        {
+            "trigger_id": trigger.id,
+            "tenant_id": tenant_id,
+            "query": trigger.query,
+            "headers": dict(trigger.headers),
+            "body": trigger.body,
+        },
     )
 
 
@@ -207,29 +221,31 @@ def count_duplicate(db: Connection, tenant_id: str, trigger_id: str) -> None:
 
 def add_event(db: Connection, tenant_id: str, event: NewEvent) -> None:
     db.execute(
-        insert(events).values(
-            id=event.id,
-            tenant_id=tenant_id,
-            trigger_id=event.trigger_id,
-            source_id=event.source_id,
-            position=event.position,
-            sender_id=event.sender_id,
-            kind=event.kind,
-            vendor_kind=event.vendor_kind,
-            happened_at=event.happened_at,
-            subject=event.subject,
-            episode_id=event.episode_id,
-            planned=event.planned,
-            notes=list(event.notes),
-        )
+        insert(events),
+        {
+            "id": event.id,
+            "tenant_id": tenant_id,
+            "trigger_id": event.trigger_id,
+            "source_id": event.source_id,
+            "position": event.position,
+            "sender_id": event.sender_id,
+            "kind": event.kind,
+            "vendor_kind": event.vendor_kind,
+            "happened_at": event.happened_at,
+            "subject": event.subject,
+            "episode_id": event.episode_id,
+            "planned": event.planned,
+            "notes": list(event.notes),
+        },
     )
     db.execute(
-        insert(event_values).values(
-            event_id=event.id,
-            tenant_id=tenant_id,
-            placeholders=dict(event.values),
-            unrendered=list(event.unrendered),
-        )
+        insert(event_values),
+        {
+            "event_id": event.id,
+            "tenant_id": tenant_id,
+            "placeholders": dict(event.values),
+            "unrendered": list(event.unrendered),
+        },
     )
 
 

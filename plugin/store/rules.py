@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from plugin.domain.event import EventKind
 from plugin.domain.rule import AnyOf, Condition, Rule
@@ -24,17 +24,19 @@ class BoundRule:
     vendor: str
 
 
+_RULES_OF: Final = (
+    select(rules.c.id, rules.c.name, rules.c.definition, connections.c.id, connections.c.name, connections.c.vendor)
+    .join(connections, connections.c.id == rules.c.connection_id)
+    .where(rules.c.tenant_id == bindparam("tenant"), rules.c.removed_at.is_(None))
+    .order_by(rules.c.position)
+)
+
+
 def rules_of(db: Connection, tenant_id: str) -> list[BoundRule]:
     """All rules of a tenant, in the order they decide in."""
-    query = (
-        select(rules.c.id, rules.c.name, rules.c.definition, connections.c.id, connections.c.name, connections.c.vendor)
-        .join(connections, connections.c.id == rules.c.connection_id)
-        .where(rules.c.tenant_id == tenant_id, rules.c.removed_at.is_(None))
-        .order_by(rules.c.position)
-    )
     return [
         BoundRule(read_rule(rule_id, name, connection, definition), connection_id, vendor)
-        for rule_id, name, definition, connection_id, connection, vendor in db.execute(query)
+        for rule_id, name, definition, connection_id, connection, vendor in db.execute(_RULES_OF, {"tenant": tenant_id})
     ]
 
 

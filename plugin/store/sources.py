@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
 
 from plugin.errors import NotFound
 from plugin.store.database import put_row
@@ -83,18 +83,20 @@ def source_by_name(db: Connection, tenant_id: str, name: str) -> StoredSource:
     raise NotFound(f"This tenant has no source named {name}.")
 
 
+_SOURCE_BY_KEY: Final = (
+    select(*_SOURCE_COLUMNS)
+    .join(source_keys, source_keys.c.source_id == sources.c.id)
+    .where(
+        source_keys.c.key_hash == bindparam("key"),
+        or_(source_keys.c.ends_at.is_(None), source_keys.c.ends_at > bindparam("now")),
+        sources.c.removed_at.is_(None),
+    )
+)
+
+
 def source_by_key(db: Connection, key: str, now: datetime) -> StoredSource | None:
     """The source that this key opens. The key is a secret that names its tenant, so none is given."""
-    query = (
-        select(*_SOURCE_COLUMNS)
-        .join(source_keys, source_keys.c.source_id == sources.c.id)
-        .where(
-            source_keys.c.key_hash == key_hash(key),
-            or_(source_keys.c.ends_at.is_(None), source_keys.c.ends_at > now),
-            sources.c.removed_at.is_(None),
-        )
-    )
-    row = db.execute(query).one_or_none()
+    row = db.execute(_SOURCE_BY_KEY, {"key": key_hash(key), "now": now}).one_or_none()
     return StoredSource(*row) if row else None
 
 
@@ -111,21 +113,25 @@ def remove_source(db: Connection, tenant_id: str, source_id: str, now: datetime)
     db.execute(delete(source_keys).where(source_keys.c.tenant_id == tenant_id, source_keys.c.source_id == source_id))
 
 
+_NOTE_REQUEST: Final = (
+    update(sources)
+    .where(sources.c.tenant_id == bindparam("tenant"), sources.c.id == bindparam("source"))
+    .values(last_request_at=bindparam("now"), last_answer=bindparam("answer"))
+)
+_NOTE_KEY: Final = (
+    update(source_keys)
+    .where(source_keys.c.tenant_id == bindparam("tenant"), source_keys.c.key_hash == bindparam("hash"))
+    .values(last_used_at=bindparam("now"))
+)
+
+
 def note_request(
     db: Connection, tenant_id: str, source_id: str, *, key: str | None, now: datetime, answer: int
 ) -> None:
     """Remember when a source was last called and what it was answered, for the overview."""
-    db.execute(
-        update(sources)
-        .where(sources.c.tenant_id == tenant_id, sources.c.id == source_id)
-        .values(last_request_at=now, last_answer=answer)
-    )
+    db.execute(_NOTE_REQUEST, {"tenant": tenant_id, "source": source_id, "now": now, "answer": answer})
     if key is not None:
-        db.execute(
-            update(source_keys)
-            .where(source_keys.c.tenant_id == tenant_id, source_keys.c.key_hash == key_hash(key))
-            .values(last_used_at=now)
-        )
+        db.execute(_NOTE_KEY, {"tenant": tenant_id, "hash": key_hash(key), "now": now})
 
 
 def keys_of(db: Connection, tenant_id: str, now: datetime) -> dict[str, list[StoredKey]]:

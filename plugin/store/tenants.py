@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from plugin.errors import NotFound
 from plugin.store.tables import configurations, metadata, tenants
@@ -63,9 +63,12 @@ def tenant_by_slug(db: Connection, slug: str) -> Tenant:
     return tenant
 
 
+_TENANT_BY_ID: Final = select(*_TENANT_COLUMNS).where(tenants.c.id == bindparam("tenant"))
+
+
 def tenant_by_id(db: Connection, tenant_id: str) -> Tenant:
     """Raises NotFound."""
-    row = db.execute(select(*_TENANT_COLUMNS).where(tenants.c.id == tenant_id)).one_or_none()
+    row = db.execute(_TENANT_BY_ID, {"tenant": tenant_id}).one_or_none()
     if row is None:
         raise NotFound("This tenant does not exist any more.")
     return Tenant(*row)

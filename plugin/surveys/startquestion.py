@@ -210,6 +210,10 @@ def check(call_name: str, parameters: Mapping[str, str], connection: Mapping[str
     return [Problem(name, f"is not offered by {brand.title}; leave it out.") for name in parameters if name in lacking]
 
 
+#: The parameters of each call, in the order they are sent in.
+_ORDER: Final = {name: tuple(call.parameters().fields) for name, call in VENDOR.calls.items()}
+
+
 def build_request(call: SurveyCall, connection: Settings, step: str, memory: Mapping[str, str]) -> OutboundRequest:
     del step, memory  # each call is a single step
     brand = BRANDS[connection["brand"]]
@@ -221,7 +225,7 @@ def build_request(call: SurveyCall, connection: Settings, step: str, memory: Map
         connection["webhook_auth"],
         WEBHOOKS[call.name],
     )
-    pairs = filled(call, VENDOR.calls[call.name].parameters().fields)
+    pairs = filled(call, _ORDER[call.name])
     by_get = connection["method"] == "get" or (call.name == "send_invitation_to_token" and brand.token_by_get)
     if by_get:
         return OutboundRequest("GET", origin, path, query=pairs)

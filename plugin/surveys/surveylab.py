@@ -153,9 +153,13 @@ VENDOR: Final = Vendor(
 )
 
 
+#: The parameters of each call, in the order they are sent in.
+_ORDER: Final = {name: tuple(call.parameters().fields) for name, call in VENDOR.calls.items()}
+
+
 def build_request(call: SurveyCall, connection: Settings, step: str, memory: Mapping[str, str]) -> OutboundRequest:
     del step, memory  # each call is a single step
-    pairs = filled(call, VENDOR.calls[call.name].parameters().fields)
+    pairs = filled(call, _ORDER[call.name])
     if call.name == "page_tag":
         segments = [text for pair in pairs for text in pair]
         path = ("pageTag", "SurveyCampaign", *segments)
