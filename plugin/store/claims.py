@@ -340,13 +340,15 @@ def lost_claims(db: Connection, now: datetime, limit: int = 100) -> list[LostCla
 
 
 def recover(db: Connection, lost: LostClaim, now: datetime, *, repeat: bool) -> None:
-    """Decide a lost claim: again when repeating is safe, else uncertain. The epoch stays, so a late answer applies."""
+    """Decide a lost claim: again when repeating is safe, else uncertain.
+
+    The epoch stays, so that a late answer to an uncertain one applies; to a scheduled one none does, and a new claim
+    raises the epoch.
+    """
     state = DeliveryState.SCHEDULED if repeat else DeliveryState.UNCERTAIN
     values: dict[str, Any] = {"state": state, "reason": Reason.LEASE_LOST, "leased_until": None}
     if repeat:
         values["due"] = now
-        # A late answer must not settle the row any more once it may be claimed anew.
-        values["lease_epoch"] = deliveries.c.lease_epoch + 1
     else:
         values["settled_at"] = now
     changed = db.execute(

@@ -450,6 +450,19 @@ def test_a_message_may_close_reopen_and_close(acme):
     assert found == [1, 1, 1, 2, 3]
 
 
+def test_a_message_may_tell_twice_that_a_solved_ticket_was_closed(acme):
+    acceptance = acme.send(
+        [
+            {"event": {"id": "1"}, **closing("35", status="solved")},
+            {"event": {"id": "2"}, **closing("35", status="closed")},
+            {"event": {"id": "3"}, **closing("35", status="closed")},
+        ],
+        source="any",
+    )
+
+    assert [record.event.episode_number for record in acme.receipt(acceptance).events] == [1, 1, 2]
+
+
 def test_two_rules_on_one_closing_have_two_references(acme):
     acme.apply(TWO_RULES)
 
@@ -547,6 +560,21 @@ def test_a_closing_that_came_first_meanwhile_has_the_event_planned_anew(acme):
 
     assert verdicts(acceptance) == [("no", "same_episode")]
     assert len(acme.deliveries()) == 1
+
+
+def test_the_same_event_meanwhile_is_answered_with_its_receipt(acme):
+    message = {"event": {"id": "one", "kind": "ticket.closed"}, **closing("35")}
+    first = []
+
+    acceptance = accept_while(
+        acme,
+        lambda: first.append(acme.send(message, x_zendesk_webhook_invocation_id="one")),
+        times=1,
+        message=[message],
+    )
+
+    assert (acceptance.receipt, acceptance.events[0].duplicate) == (first[0].receipt, True)
+    assert kept(acme)["events"] == 1
 
 
 def test_another_closing_meanwhile_has_the_event_planned_under_the_next_number(acme):

@@ -3,14 +3,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
 from plugin.errors import NotAllowed
 from plugin.pipeline.accept import UnreadableKept
 from plugin.pipeline.forget import find_person, forget_person
 from plugin.registry import InboundRequest
 from plugin.store import sources, tenants
-from plugin.store.tables import metadata
+from plugin.store.tables import delivery_calls, event_values, metadata, trigger_bodies
 from tests.acme import ACME, closing
 
 ADDRESS = "Ada.Lovelace+surveys@Example.com"
@@ -148,6 +148,19 @@ def test_a_telephone_number_is_found_as_well(acme):
     assert find(acme, "+48221234567").messages == 1
     assert find(acme, "48221234567").messages == 1
     assert find(acme, "221234567").is_empty
+
+
+def test_a_call_is_known_by_its_person_also_when_the_message_is_gone(acme):
+    acme.close(email=ADDRESS)
+    with acme.parts.database.write() as db:
+        db.execute(delete(trigger_bodies))
+        db.execute(update(event_values).values(placeholders={}))
+        db.execute(update(delivery_calls).values(parameters={"custom1": "Ada"}))
+
+    assert find(acme).deliveries == 1
+    forget(acme)
+
+    assert acme.delivery().parameters == {}
 
 
 @pytest.mark.parametrize(
