@@ -134,7 +134,7 @@ class Child:
         self._process.wait(60)
 
     def freeze(self) -> None:
-        os.kill(self.pid, signal.SIGSTOP)
+        os.killpg(self.pid, signal.SIGSTOP)
 
     def wait_frozen(self, seconds: float) -> None:
         """For a process that stops itself. Raises TimeoutError when it does not."""
@@ -142,7 +142,7 @@ class Child:
         wait_until(lambda: state.read_text("ascii").rpartition(") ")[2][0] == "T", seconds, f"process {self.pid} stops")
 
     def thaw(self) -> None:
-        os.kill(self.pid, signal.SIGCONT)
+        os.killpg(self.pid, signal.SIGCONT)
 
     def close(self) -> None:
         if self._process.poll() is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -14,22 +15,29 @@ _TOO_SOON = 0.05
 
 
 def acknowledge_before_commit() -> None:
-    """The caller goes on, and answers, while the transaction is still open; it is committed a moment later."""
+    """A trigger is answered while its transaction is still open; it is committed a moment later."""
+    from plugin.pipeline.accept import Acceptor
     from plugin.store.database import Database
 
-    write = Database.write
+    class LateDatabase(Database):
+        @contextmanager
+        def write(self) -> Iterator[Any]:
+            transaction = super().write()
+            try:
+                yield transaction.__enter__()
+            except BaseException:
+                transaction.__exit__(*sys.exc_info())
+                raise
+            threading.Timer(_TOO_SOON, transaction.__exit__, (None, None, None)).start()
 
-    @contextmanager
-    def write_later(self: Database) -> Iterator[Any]:
-        transaction = write(self)
-        try:
-            yield transaction.__enter__()
-        except BaseException:
-            transaction.__exit__(*sys.exc_info())
-            raise
-        threading.Timer(_TOO_SOON, transaction.__exit__, (None, None, None)).start()
+    make = Acceptor.__init__
 
-    Database.write = write_later
+    def make_late(self: Acceptor, database: Database, *rest: Any) -> None:
+        late = copy.copy(database)
+        late.__class__ = LateDatabase
+        make(self, late, *rest)
+
+    Acceptor.__init__ = make_late
 
 
 def settle_without_epoch() -> None:

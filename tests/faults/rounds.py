@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import tempfile
 import threading
 import time
@@ -147,6 +149,14 @@ def kill_web(trial: Trial) -> None:
     trial.start("web")
 
 
+def kill_web_worker(trial: Trial) -> None:
+    """Gunicorn's worker alone: its arbiter starts another."""
+    web, _ = trial.begin()
+    trial.wait_a_while()
+    for pid in web.children():
+        os.kill(pid, signal.SIGKILL)
+
+
 def kill_web_at_answer(trial: Trial) -> None:
     """As soon as the helpdesk has written down an acknowledgement."""
     nth = trial.some_number()
@@ -275,6 +285,15 @@ def _take(trial: Trial, semaphore: threading.Semaphore, count: int, what: str) -
             raise TimeoutError(f"not within {_STRIKE:g} s: {what}")
 
 
+def stop_web(trial: Trial) -> None:
+    """The web part sleeps past the lease, perhaps in a write transaction; what the worker learns meanwhile is kept."""
+    web, _ = trial.begin()
+    trial.wait_a_while()
+    web.freeze()
+    time.sleep((trial.lease or 45.0) + 2.0)
+    web.thaw()
+
+
 # --- asked to stop ----------------------------------------------------------------------------------------------------
 
 
@@ -335,6 +354,7 @@ ROUNDS: Final[Mapping[str, Round]] = {
     "kill-worker-before-commit": Round(_kill_worker_at("before commit")),
     "kill-worker-after-settle": Round(_kill_worker_at("after settle")),
     "kill-web": Round(kill_web),
+    "kill-web-worker": Round(kill_web_worker),
     "kill-web-before-commit": Round(_kill_web_at("before commit")),
     "kill-web-after-commit": Round(_kill_web_at("after commit")),
     "kill-web-at-answer": Round(kill_web_at_answer),
@@ -343,6 +363,7 @@ ROUNDS: Final[Mapping[str, Round]] = {
     "kill-serve-tree": Round(kill_serve_tree),
     "stop-past-lease": Round(stop_past_lease),
     "stop-past-lease-repeat-safe": Round(stop_past_lease_repeat_safe, lease=4.0),
+    "stop-web": Round(stop_web),
     "stop-worker": Round(stop_worker),
     "store-full": Round(store_full),
     "clock-forward": Round(clock_forward),
