@@ -17,7 +17,6 @@ from urllib.parse import quote
 
 import pytest
 
-from plugin.store.turn import WriteTurn
 from tests.serve.program import ListeningVendor, Program, signed, ticket_closed, wait_until
 
 pytestmark = pytest.mark.slow
@@ -86,7 +85,7 @@ def test_nothing_that_is_logged_holds_a_secret_or_an_address(
     lock_the_store(program)
     crash_web_and_worker(program)
     serve.send_signal(signal.SIGTERM)
-    assert serve.wait(20) == 0
+    assert serve.wait(40) == 0
 
     lines = program.log.read_text().splitlines()
     assert [line for line in lines if "canary" in line.lower() or BASIC_PAIR in line or DATA_KEY[:20] in line] == []
@@ -175,18 +174,18 @@ def let_the_vendor_talk(program: Program, vendor: ListeningVendor) -> None:
 
 
 def lock_the_store(program: Program) -> None:
-    with WriteTurn(program.folder / "data" / "plugin.db.turn").taken(5):
+    with program.write_turn():
         body = ticket("20")
         assert program.request("POST", f"/triggers/{DESK}", body, signed(body, secret=ZENDESK)).status == 503
 
 
 def crash_web_and_worker(program: Program) -> None:
     """Rows that this program never writes: what meets them fails in ways that nobody has foreseen."""
-    os.kill(program.worker_pid(), signal.SIGSTOP)
+    worker = program.freeze_worker()
     body = ticket("30")
     assert program.request("POST", f"/triggers/{DESK}", body, signed(body, secret=ZENDESK)).status == 202
     spoil(program, "UPDATE connections SET vendor = 'nobody'")
-    os.kill(program.worker_pid(), signal.SIGCONT)
+    os.kill(worker, signal.SIGCONT)
     wait_until(lambda: "nobody" in program.log.read_text(), "the worker meets it, and settles the delivery")
     spoil(program, "UPDATE rules SET definition = '{}'")
     body = ticket("31")
@@ -194,8 +193,7 @@ def crash_web_and_worker(program: Program) -> None:
 
 
 def spoil(program: Program, statement: str) -> None:
-    turn = WriteTurn(program.folder / "data" / "plugin.db.turn")
-    with turn.taken(5), contextlib.closing(sqlite3.connect(program.folder / "data" / "plugin.db")) as db:
+    with program.write_turn(), contextlib.closing(sqlite3.connect(program.folder / "data" / "plugin.db")) as db:
         db.execute(statement)
         db.commit()
 

@@ -38,7 +38,7 @@ _TENANT: Final = "demo"
 #: What the serving program says, in the demo's folder.
 _LOG: Final = "serve.log"
 #: How long the pages may take to come up, and the survey calls to be made, seconds.
-_PATIENCE: Final = 30.0
+_PATIENCE: Final = 60.0
 
 
 @click.command()

@@ -13,12 +13,6 @@ from tests.cli.commands import RECORDINGS, TENANT, Commands
 ZENDESK = RECORDINGS / "zendesk"
 
 
-@pytest.fixture
-def acme(commands: Commands) -> Commands:
-    commands.apply()
-    return commands
-
-
 def test_a_recorded_message_is_fed_in_and_its_receipt_shown(acme: Commands) -> None:
     told = acme.run("trigger", "acme", "desk", str(ZENDESK / "ticket_closed.json")).stdout
 

@@ -28,13 +28,6 @@ def faults(commands: Commands) -> list[str]:
     return [line.removeprefix("fault").strip() for line in told if line.startswith("fault")]
 
 
-@pytest.fixture
-def sound(commands: Commands) -> Commands:
-    commands.apply()
-    commands.run("doctor")
-    return commands
-
-
 class Elsewhere(BaseHTTPRequestHandler):
     """Another program that answers at our address."""
 
@@ -77,8 +70,8 @@ def answering() -> Iterator[Callable[[type[BaseHTTPRequestHandler]], str]]:
         server.server_close()
 
 
-def test_a_sound_installation_has_no_fault(sound: Commands) -> None:
-    told = sound.run("doctor").stdout
+def test_a_sound_installation_has_no_fault(acme: Commands) -> None:
+    told = acme.run("doctor").stdout
 
     assert told.endswith("No fault found.\n")
     assert "fine   The secrets of 1 tenant can be read." in told
@@ -110,15 +103,14 @@ def test_a_database_that_cannot_be_made_there_is_a_fault(
     assert any(sentence in fault for fault in faults(commands))
 
 
-def test_a_folder_that_only_looks_writable_is_a_fault(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
-    commands.apply()
+def test_a_folder_that_only_looks_writable_is_a_fault(acme: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = Path("var/keys.env").read_text(encoding="utf-8").splitlines()
     for line in keys:
         if not line.startswith("#"):
             monkeypatch.setenv(*line.split("=", 1))
     monkeypatch.setenv("DATABASE_URL", "sqlite:////proc/plugin.db")
 
-    assert "The database's folder /proc and its files cannot be written to" in faults(commands)[0]
+    assert "The database's folder /proc and its files cannot be written to" in faults(acme)[0]
 
 
 def test_a_database_that_does_not_exist_yet_is_a_fault_and_is_not_made(commands: Commands) -> None:
@@ -126,13 +118,13 @@ def test_a_database_that_does_not_exist_yet_is_a_fault_and_is_not_made(commands:
     assert not DATABASE.exists()
 
 
-def test_a_file_that_is_no_database_is_a_fault(sound: Commands) -> None:
+def test_a_file_that_is_no_database_is_a_fault(acme: Commands) -> None:
     DATABASE.write_bytes(b"this is no database at all, whatever its name says\n" * 200)
 
-    assert any("damaged or is no database" in fault for fault in faults(sound))
+    assert any("damaged or is no database" in fault for fault in faults(acme))
 
 
-def test_a_damaged_database_is_a_fault(sound: Commands) -> None:
+def test_a_damaged_database_is_a_fault(acme: Commands) -> None:
     with closing(sqlite3.connect(DATABASE)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         db.execute("PRAGMA journal_mode = DELETE")
@@ -141,7 +133,7 @@ def test_a_damaged_database_is_a_fault(sound: Commands) -> None:
         whole[start + 100 : start + 400] = bytes(300)
     DATABASE.write_bytes(whole)
 
-    assert any("damaged" in fault for fault in faults(sound))
+    assert any("damaged" in fault for fault in faults(acme))
 
 
 def test_another_programs_database_is_a_fault(commands: Commands) -> None:
@@ -153,76 +145,76 @@ def test_another_programs_database_is_a_fault(commands: Commands) -> None:
     assert len(faults(commands)) == 1
 
 
-def test_a_database_of_a_newer_version_is_a_fault(sound: Commands) -> None:
+def test_a_database_of_a_newer_version_is_a_fault(acme: Commands) -> None:
     with closing(sqlite3.connect(DATABASE)) as db:
         db.execute("UPDATE alembic_version SET version_num = '9999'")
         db.commit()
 
-    assert "made by a newer version" in faults(sound)[0]
-    assert "made by a newer version" in sound.run("migrate", code=1).stderr
+    assert "made by a newer version" in faults(acme)[0]
+    assert "made by a newer version" in acme.run("migrate", code=1).stderr
 
 
-def test_a_changed_data_key_is_a_fault_of_each_tenant(sound: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_data_key_is_a_fault_of_each_tenant(acme: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATA_KEYS", urlsafe_b64encode(bytes(32)).decode())
 
-    [fault] = faults(sound)
+    [fault] = faults(acme)
 
     assert fault.startswith("Tenant acme: A stored secret in ")
     assert "not in DATA_KEYS" in fault
 
 
-def test_keys_that_others_can_read_are_a_fault(sound: Commands) -> None:
+def test_keys_that_others_can_read_are_a_fault(acme: Commands) -> None:
     Path("var/keys.env").chmod(0o644)
 
-    assert faults(sound) == ["Other users of this machine can read the keys; run: chmod 600 var/keys.env"]
+    assert faults(acme) == ["Other users of this machine can read the keys; run: chmod 600 var/keys.env"]
 
 
 def test_another_program_at_our_address_is_a_fault(
-    sound: Commands, answering: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    acme: Commands, answering: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BASE_URL", answering(Elsewhere))
 
-    [fault] = faults(sound)
+    [fault] = faults(acme)
 
     assert "answers 200, but it is not survey-plugin there" in fault
 
 
 def test_a_clock_that_is_off_is_a_fault(
-    sound: Commands, answering: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    acme: Commands, answering: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BASE_URL", answering(OurselvesYesterday))
 
-    [fault] = faults(sound)
+    [fault] = faults(acme)
 
     assert "This machine's clock and the one behind BASE_URL are" in fault
 
 
-def test_an_address_whose_name_nobody_knows_is_a_fault(sound: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_whose_name_nobody_knows_is_a_fault(acme: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BASE_URL", "https://surveys.invalid")
 
-    [fault] = faults(sound)
+    [fault] = faults(acme)
 
     assert fault.startswith("BASE_URL, where helpdesks call, does not answer: surveys.invalid")
 
 
-def test_silence_at_our_address_is_a_fault_once_a_worker_runs(sound: Commands) -> None:
+def test_silence_at_our_address_is_a_fault_once_a_worker_runs(acme: Commands) -> None:
     database = Database(f"sqlite:///{DATABASE}")
     with closing(database), database.write() as db:
         workers.beat(db, "a-worker", now=datetime.now(UTC), threads=1)
 
-    [fault] = faults(sound)
+    [fault] = faults(acme)
 
     assert "does not answer: 127.0.0.1:8000: the connection was refused" in fault
 
 
-def test_an_address_without_https_is_noted(sound: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_without_https_is_noted(acme: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BASE_URL", "http://surveys.invalid")
 
-    assert "is not https" in sound.run("doctor", code=1).stdout
+    assert "is not https" in acme.run("doctor", code=1).stdout
 
 
-def test_a_removed_database_is_told_by_other_commands_too(sound: Commands) -> None:
+def test_a_removed_database_is_told_by_other_commands_too(acme: Commands) -> None:
     shutil.rmtree("var")
     Path("var").write_text("", encoding="utf-8")
 
-    assert "var/keys.env: the keys cannot be read or made there" in sound.run("tenant", "list", code=1).stderr
+    assert "var/keys.env: the keys cannot be read or made there" in acme.run("tenant", "list", code=1).stderr

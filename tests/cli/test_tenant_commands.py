@@ -32,17 +32,16 @@ def test_apply_reads_a_file_and_says_when_there_is_nothing_to_change(commands: C
     assert again.splitlines()[1:] == first.splitlines()[-2:]
 
 
-def test_a_dry_run_shows_the_changes_and_makes_none(commands: Commands) -> None:
-    commands.apply()
-    before = commands.run("export", "acme").stdout
+def test_a_dry_run_shows_the_changes_and_makes_none(acme: Commands) -> None:
+    before = acme.run("export", "acme").stdout
 
-    told = commands.apply(TENANT.replace("name: Acme", "name: Acme Ltd"), "--dry-run").stdout
+    told = acme.apply(TENANT.replace("name: Acme", "name: Acme Ltd"), "--dry-run").stdout
 
     assert told.splitlines() == [
         "tenant: name changes from Acme to Acme Ltd.",
         "Nothing was changed: this was a dry run.",
     ]
-    assert commands.run("export", "acme").stdout == before
+    assert acme.run("export", "acme").stdout == before
 
 
 def test_a_dry_run_creates_no_tenant(commands: Commands) -> None:
@@ -51,15 +50,14 @@ def test_a_dry_run_creates_no_tenant(commands: Commands) -> None:
     assert commands.run("tenant", "list").stdout == ""
 
 
-def test_removing_a_rule_cancels_what_waits_for_it(commands: Commands) -> None:
-    commands.apply()
-    commands.close_ticket()
+def test_removing_a_rule_cancels_what_waits_for_it(acme: Commands) -> None:
+    acme.close_ticket()
 
-    told = commands.apply(TENANT.partition("rules:")[0]).stdout
+    told = acme.apply(TENANT.partition("rules:")[0]).stdout
 
     assert "rule csat: is removed; what waits for it is cancelled." in told
     assert "Cancelled deliveries that were waiting: 1." in told
-    assert [one["state"] for one in commands.deliveries()] == ["cancelled"]
+    assert [one["state"] for one in acme.deliveries()] == ["cancelled"]
 
 
 @pytest.mark.parametrize(
@@ -103,24 +101,22 @@ def test_a_file_that_is_no_text_is_a_sentence(commands: Commands, content: bytes
     assert "is not UTF-8 text" in commands.run("apply", "acme.yaml", code=1).stderr
 
 
-def test_an_export_hides_secrets_and_can_be_applied_again(commands: Commands) -> None:
-    commands.apply()
-    exported = commands.run("export", "acme").stdout
+def test_an_export_hides_secrets_and_can_be_applied_again(acme: Commands) -> None:
+    exported = acme.run("export", "acme").stdout
 
     assert "canary" not in exported
     assert "desk-0123456789abcdef" not in exported
-    assert "as the file says already" in commands.apply(exported).stdout
-    assert "signing_secret: signing-canary" in commands.run("export", "acme", "--with-secrets").stdout
+    assert "as the file says already" in acme.apply(exported).stdout
+    assert "signing_secret: signing-canary" in acme.run("export", "acme", "--with-secrets").stdout
 
 
-def test_an_export_with_secrets_makes_the_same_tenant_elsewhere(commands: Commands, tmp_path: Path) -> None:
-    commands.apply()
-    exported = commands.run("export", "acme", "--with-secrets").stdout
+def test_an_export_with_secrets_makes_the_same_tenant_elsewhere(acme: Commands, tmp_path: Path) -> None:
+    exported = acme.run("export", "acme", "--with-secrets").stdout
 
-    commands.run("tenant", "remove", "acme", "--yes")
-    commands.apply(exported)
+    acme.run("tenant", "remove", "acme", "--yes")
+    acme.apply(exported)
 
-    assert yaml.safe_load(commands.run("export", "acme", "--with-secrets").stdout) == yaml.safe_load(exported)
+    assert yaml.safe_load(acme.run("export", "acme", "--with-secrets").stdout) == yaml.safe_load(exported)
 
 
 def test_a_tenant_is_created_listed_and_removed(commands: Commands) -> None:
@@ -166,26 +162,23 @@ def test_a_tenant_that_does_not_exist_is_a_sentence(commands: Commands, argument
 
 @pytest.mark.parametrize("question", [("tenant", "remove", "acme"), ("forget", "acme", "lucja.nowak@example.com")])
 def test_without_a_terminal_nothing_is_removed_unless_it_is_said_beforehand(
-    commands: Commands, question: tuple[str, ...]
+    acme: Commands, question: tuple[str, ...]
 ) -> None:
-    commands.apply()
-    commands.close_ticket()
+    acme.close_ticket()
 
-    refused = commands.run(*question, text="", code=1)
+    refused = acme.run(*question, text="", code=1)
 
     assert "Aborted" in refused.stderr
-    assert len(commands.deliveries()) == 1
-    commands.run(*question, "--yes")
+    assert len(acme.deliveries()) == 1
+    acme.run(*question, "--yes")
 
 
-def test_a_config_link_stands_alone_on_standard_output_and_opens(commands: Commands) -> None:
-    commands.apply()
-
-    link = commands.run("tenant", "link", "acme", "--role", "viewer", "--hours", "1")
+def test_a_config_link_stands_alone_on_standard_output_and_opens(acme: Commands) -> None:
+    link = acme.run("tenant", "link", "acme", "--role", "viewer", "--hours", "1")
 
     assert re.fullmatch(r"http://127\.0\.0\.1:8000/config/[\w.-]+\n", link.stdout)
     assert link.stderr == ""
-    told = commands.run("tenant", "unlink", "acme").stdout
+    told = acme.run("tenant", "unlink", "acme").stdout
     assert told == "Withdrew 1 config link; every open session of acme has ended.\n"
 
 
@@ -194,47 +187,39 @@ def test_a_link_of_no_length_or_of_an_unknown_role_is_wrong_use(commands: Comman
     assert commands.run("tenant", "link", "acme", *options, code=2).stdout == ""
 
 
-def test_what_waits_behind_a_pause_is_parked_until_it_is_resumed(commands: Commands) -> None:
-    commands.apply()
-    commands.close_ticket()
+def test_what_waits_behind_a_pause_is_parked_until_it_is_resumed(acme: Commands) -> None:
+    acme.close_ticket()
 
-    commands.run("connection", "pause", "acme", "lab", "--because", "The survey is being rewritten.")
-    parked = commands.deliveries("--state", "parked")
-    told = commands.run("connection", "resume", "acme", "lab").stdout
+    acme.run("connection", "pause", "acme", "lab", "--because", "The survey is being rewritten.")
+    parked = acme.deliveries("--state", "parked")
+    told = acme.run("connection", "resume", "acme", "lab").stdout
 
     assert [(one["state"], one["parked"]) for one in parked] == [("scheduled", True)]
     assert told == "lab is resumed; deliveries that were parked and are made now: 1.\n"
-    assert commands.deliveries("--state", "parked") == []
+    assert acme.deliveries("--state", "parked") == []
 
 
-def test_a_connection_that_does_not_exist_is_a_sentence(commands: Commands) -> None:
-    commands.apply()
-
-    assert "no connection named web" in commands.run("connection", "pause", "acme", "web", code=1).stderr
+def test_a_connection_that_does_not_exist_is_a_sentence(acme: Commands) -> None:
+    assert "no connection named web" in acme.run("connection", "pause", "acme", "web", code=1).stderr
 
 
-def test_a_forgotten_person_is_in_no_file_any_more(commands: Commands) -> None:
-    commands.apply()
-    receipt = commands.close_ticket()["receipt"]
-    assert commands.run("forget", "acme", "LUCJA.nowak@example.com", "--search-only").stdout.startswith("Found in 1")
+def test_a_forgotten_person_is_in_no_file_any_more(acme: Commands) -> None:
+    receipt = acme.close_ticket()["receipt"]
+    assert acme.run("forget", "acme", "LUCJA.nowak@example.com", "--search-only").stdout.startswith("Found in 1")
 
-    told = commands.run("forget", "acme", "LUCJA.nowak@example.com", "--yes").stdout
+    told = acme.run("forget", "acme", "LUCJA.nowak@example.com", "--yes").stdout
 
     assert "cancelled deliveries that were waiting: 1." in told
     assert told.endswith("Searched again: Nothing that is kept names this person.\n")
-    assert "lucja" not in commands.run("receipt", receipt, "--json").stdout.lower()
-    assert [one["state"] for one in commands.deliveries()] == ["cancelled"]
+    assert "lucja" not in acme.run("receipt", receipt, "--json").stdout.lower()
+    assert [one["state"] for one in acme.deliveries()] == ["cancelled"]
 
 
-def test_somebody_nobody_knows_is_told_and_needs_no_answer(commands: Commands) -> None:
-    commands.apply()
-
-    assert commands.run("forget", "acme", "nobody@example.com").stdout == "Nothing that is kept names this person.\n"
+def test_somebody_nobody_knows_is_told_and_needs_no_answer(acme: Commands) -> None:
+    assert acme.run("forget", "acme", "nobody@example.com").stdout == "Nothing that is kept names this person.\n"
 
 
-def test_the_keys_of_an_installation_open_what_commands_stored(commands: Commands) -> None:
-    commands.apply()
-
+def test_the_keys_of_an_installation_open_what_commands_stored(acme: Commands) -> None:
     parts = open_parts(read_configuration())
 
     assert not parts.database.integrity_problems()

@@ -17,6 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,7 @@ from urllib.parse import parse_qsl
 from plugin.store import receipts, tenants
 from plugin.store.database import Database
 from plugin.store.receipts import DeliveryRecord
+from plugin.store.turn import WriteTurn
 
 COMMAND = Path(sys.executable).with_name("survey-plugin")
 SIGNING_SECRET = "zendesk-signing-secret-canary"
@@ -60,7 +62,7 @@ rules:
 Found = TypeVar("Found")
 
 
-def wait_until(find: Callable[[], Found], what: str, seconds: float = 20.0) -> Found:
+def wait_until(find: Callable[[], Found], what: str, seconds: float = 60.0) -> Found:
     """What `find` gives once that is true. Fails when it does not come true in time."""
     deadline = time.monotonic() + seconds
     while not (found := find()):
@@ -217,7 +219,7 @@ class Program:
                 return answer.status == 200 and answer.json()["workers_alive"] > 0
             return False
 
-        wait_until(ready, "web and worker are up", 30)
+        wait_until(ready, "web and worker are up")
 
     def processes(self, word: str = "") -> dict[int, int]:
         """Living processes of this program whose command line holds `word`; their parents by their ids."""
@@ -235,6 +237,17 @@ class Program:
         [pid] = wait_until(lambda: self.processes("worker"), "a worker runs")
         return pid
 
+    def freeze_worker(self) -> int:
+        """Have the worker stand still, not in the middle of a write; gives its process id."""
+        pid = self.worker_pid()
+        with self.write_turn():
+            os.kill(pid, signal.SIGSTOP)
+        return pid
+
+    def write_turn(self) -> AbstractContextManager[None]:
+        """Keep everybody else from writing to the store."""
+        return WriteTurn(self.folder / "data" / "plugin.db.turn").taken(30)
+
     def web_pids(self) -> tuple[int, int]:
         """Of gunicorn's arbiter and of its one worker."""
 
@@ -245,7 +258,7 @@ class Program:
         [pair] = wait_until(family, "gunicorn and its worker run")
         return pair
 
-    def wait_gone(self, seconds: float = 5.0) -> None:
+    def wait_gone(self, seconds: float = 30.0) -> None:
         """Fails when a process of this program is alive after so many seconds."""
         wait_until(lambda: not self.processes(), f"no process is left of {self.processes()}", seconds)
 

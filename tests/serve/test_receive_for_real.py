@@ -13,7 +13,6 @@ from urllib.parse import unquote_to_bytes
 
 import pytest
 
-from plugin.store.turn import WriteTurn
 from tests.serve.program import (
     DESK,
     SIGNING_SECRET,
@@ -242,9 +241,8 @@ def test_a_put_and_a_get_with_a_query_are_messages_and_trying_stores_nothing(run
 
 def test_a_store_that_is_away_is_503_and_keeps_nothing(running: Program) -> None:
     before = running.deliveries()
-    turn = WriteTurn(running.folder / "data" / "plugin.db.turn")
 
-    with turn.taken(5):
+    with running.write_turn():
         answer = running.close_ticket("616")
 
     assert answer.status == 503

@@ -33,7 +33,7 @@ def test_the_procfile_runs_the_main_job(program: Program, vendor: ListeningVendo
         (program.folder / name).symlink_to(CHECKOUT / name)
     program.environment |= {"PORT": str(program.port), "WEB_CONCURRENCY": "2"}
 
-    assert program.start(*commands["release"]).wait(20) == 0
+    assert program.start(*commands["release"]).wait(40) == 0
     web, worker = program.start(*commands["web"]), program.start(*commands["worker"])
     program.wait_ready(web)
     assert program.close_ticket("701").status == 202
@@ -41,7 +41,7 @@ def test_the_procfile_runs_the_main_job(program: Program, vendor: ListeningVendo
 
     for process in (web, worker):
         process.send_signal(signal.SIGTERM)
-    assert (web.wait(15), worker.wait(15)) == (0, 0)
+    assert (web.wait(40), worker.wait(40)) == (0, 0)
     assert "Traceback" not in program.log.read_text()
     assert [delivery.state for delivery in program.deliveries()] == ["accepted"]
 
@@ -53,7 +53,7 @@ def test_gunicorn_tells_a_faulty_environment_in_sentences(program: Program) -> N
 
     web = program.start(*procfile()["web"])
 
-    assert web.wait(15) == 1
+    assert web.wait(40) == 1
     told = program.log.read_text()
     assert "BASE_URL: is not an address" in told
     assert "WORKER_THREADS: must be a whole number from 1 to 512." in told
