@@ -125,7 +125,7 @@ class Worker:
                 reason=item.settlement.reason,
                 seconds=round(item.attempt.duration or 0.0, 3),
             )
-        del self._unsettled[: len(finished)]
+        self._unsettled.clear()
         return claimed
 
     def _free(self) -> int:

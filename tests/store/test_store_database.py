@@ -210,6 +210,16 @@ def test_a_writer_that_is_killed_leaves_the_turn_free_and_nothing_half_written(d
     holder.communicate()
 
 
+def test_a_writer_has_the_database_from_its_first_moment(database):
+    """What it reads before it writes cannot change under its hands."""
+    stranger = sqlite3.connect(database.path, isolation_level=None, timeout=0)
+
+    with database.write(), pytest.raises(sqlite3.OperationalError, match="locked"):
+        stranger.execute("BEGIN IMMEDIATE")
+
+    stranger.close()
+
+
 def test_somebody_elses_lock_is_told_as_unavailable(database):
     stranger = sqlite3.connect(database.path, isolation_level=None)
     stranger.execute("BEGIN IMMEDIATE")
