@@ -14,16 +14,19 @@ class Notes:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._file = path.open("ab", buffering=0)
         self._lock = threading.Lock()
 
     def add(self, **facts: Any) -> None:
         with self._lock:
-            os.write(self._file, json.dumps(facts).encode() + b"\n")
-            os.fsync(self._file)
+            if self._file.closed:
+                return  # the round is over
+            self._file.write(json.dumps(facts).encode() + b"\n")
+            os.fsync(self._file.fileno())
 
     def read(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self._path.read_text("utf-8").splitlines()]
 
     def close(self) -> None:
-        os.close(self._file)
+        with self._lock:
+            self._file.close()

@@ -93,9 +93,10 @@ class Trial:
         self._restarted = time.monotonic()
 
     def close(self) -> None:
-        self.desk.wait(0)
         self.installation.close()
         self._vendor.close()
+        self._acknowledgements.close()
+        self._requests.close()
 
     # --- what a round is made of ------------------------------------------------------------------------------------
 
