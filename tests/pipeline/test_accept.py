@@ -268,15 +268,24 @@ def test_a_message_without_an_id_is_remembered_for_a_day(acme):
     assert acme.send(message, source="any").receipt == fresh.receipt
 
 
+def until_taken(acme, source, headers, body) -> str:
+    """Send a message as a helpdesk does, which comes again while the store is too busy; gives its receipt."""
+    while True:
+        try:
+            return acme.parts.acceptor.accept(source, InboundRequest("POST", "", headers, body)).receipt or ""
+        except StoreUnavailable:
+            continue
+
+
 def test_fifty_senders_at_once_make_one_delivery(acme):
     body = json.dumps(closing("35")).encode()
     source = acme.source()
     gate = threading.Barrier(50)
 
-    def send(number: int) -> str | None:
+    def send(number: int) -> str:
         headers = sign_zendesk(body, acme.clock()) | {"x-zendesk-webhook-invocation-id": f"one-{number % 5}"}
         gate.wait()
-        return acme.parts.acceptor.accept(source, InboundRequest("POST", "", headers, body)).receipt
+        return until_taken(acme, source, headers, body)
 
     with ThreadPoolExecutor(50) as senders:
         given = list(senders.map(send, range(50)))
@@ -294,11 +303,7 @@ def test_closings_of_one_ticket_at_the_same_time_are_numbered_one_by_one(acme):
         body = json.dumps(closing("35", closed_at=f"2026-11-03T10:00:{number:02}Z")).encode()
         headers = {"authorization": "Bearer bearer-secret", "webhook-id": str(number)}
         gate.wait()
-        while True:
-            try:
-                return acme.parts.acceptor.accept(source, InboundRequest("POST", "", headers, body)).receipt or ""
-            except StoreUnavailable:  # told to come again, as a helpdesk is
-                continue
+        return until_taken(acme, source, headers, body)
 
     with ThreadPoolExecutor(12) as senders:
         given = list(senders.map(send, range(12)))
