@@ -38,6 +38,8 @@ def create_web_app(desk: Desk, *, signing_keys: Sequence[str]) -> Flask:
     app = WebApp("plugin.web")
     app.extensions[EXTENSION] = desk
     https = desk.base_url.startswith("https://")
+    # Answers read in the order they are documented in.
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
     app.config.update(
         SECRET_KEY=signing_keys[0],
         SECRET_KEY_FALLBACKS=list(signing_keys[1:]),
