@@ -9,6 +9,8 @@ ARGS   ?=
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
+# An environment that was only half made is made anew.
+.DELETE_ON_ERROR:
 .PHONY: help demo run test faults check bench browser clean
 
 help: ## list the targets

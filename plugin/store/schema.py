@@ -8,6 +8,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect
 
 from plugin.errors import StoreBroken, StoreUnavailable
 from plugin.store.database import Database
@@ -22,8 +23,7 @@ def migrate(database: Database) -> tuple[str | None, str]:
     _make_folder(database.path.parent)
     newest = _newest(config)
     with database.write() as connection:
-        before = MigrationContext.configure(connection).get_current_revision()
-        _refuse_unknown(config, before)
+        before = _known_revision(config, connection)
         if before != newest:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -33,10 +33,9 @@ def migrate(database: Database) -> tuple[str | None, str]:
 def schema_problem(database: Database) -> str | None:
     """Why this program cannot work with the schema as it is; None when it can."""
     config = _config()
-    with database.read() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
     try:
-        _refuse_unknown(config, current)
+        with database.read() as connection:
+            current = _known_revision(config, connection)
     except StoreBroken as error:
         return str(error)
     if current != _newest(config):
@@ -51,12 +50,17 @@ def _make_folder(folder: Path) -> None:
         raise StoreUnavailable(f"The database's folder {folder} cannot be made: {error.strerror}.") from error
 
 
-def _refuse_unknown(config: Config, revision: str | None) -> None:
+def _known_revision(config: Config, connection: Connection) -> str | None:
+    """The schema's version; None for an empty database. Raises StoreBroken for one that is not ours or newer."""
+    revision = MigrationContext.configure(connection).get_current_revision()
+    if revision is None and inspect(connection).get_table_names():
+        raise StoreBroken("The database holds tables of another program; name a file of our own in DATABASE_URL.")
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if revision is not None and revision not in known:
         raise StoreBroken(
             f"The database was made by a newer version of survey-plugin (schema {revision}); install that version."
         )
+    return revision
 
 
 def _newest(config: Config) -> str:

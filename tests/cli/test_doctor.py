@@ -142,7 +142,9 @@ def test_another_programs_database_is_a_fault(commands: Commands) -> None:
         db.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY)")
         db.commit()
 
-    assert len(faults(commands)) == 1
+    told = "The database holds tables of another program; name a file of our own in DATABASE_URL."
+    assert faults(commands) == [told]
+    assert commands.run("migrate", code=1).stderr == f"{told}\n"
 
 
 def test_a_database_of_a_newer_version_is_a_fault(acme: Commands) -> None:

@@ -74,15 +74,23 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
         migrate(database)
 
 
-def test_a_migration_that_fails_leaves_nothing_behind(empty, monkeypatch):
+def test_a_database_of_another_program_is_refused_with_a_sentence(empty):
     empty.path.parent.mkdir()
     with empty.write() as db:
-        db.exec_driver_sql("CREATE TABLE deliveries (id TEXT)")
+        db.exec_driver_sql("CREATE TABLE customers (id TEXT)")
 
-    with pytest.raises(StoreUnavailable, match="already exists"):
+    with pytest.raises(StoreBroken, match="tables of another program"):
+        migrate(empty)
+    assert "tables of another program" in str(schema_problem(empty))
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(empty):
+    empty.path.parent.mkdir()
+    with empty.write() as db:
+        db.exec_driver_sql("CREATE VIEW deliveries AS SELECT 1")
+
+    with pytest.raises(StoreUnavailable, match="already"):
         migrate(empty)
 
     with empty.read() as db:
-        assert db.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars().all() == [
-            "deliveries"
-        ]
+        assert db.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars().all() == []
