@@ -99,8 +99,9 @@ class Outbound:
                 response = self._exchange(request, call, deadline)
         except _FAILURES as error:
             failure = self._explain(error, call, deadline)
-        if failure is None and call.expired:
-            # A cut wire looks like the end of a body that has no declared length.
+        if failure is None and call.expired and not _has_declared_end(response):
+            # A cut wire looks like the end of a body that has no declared length. One that has was read whole: it was
+            # here in time, only this process was asleep, and what is known is not thrown away.
             failure = _timeout(call, deadline)
         if failure is not None:
             # Raised here and not where it was caught: the original holds the whole URL and would ride along.
@@ -224,6 +225,10 @@ def _read_capped(answer: requests.Response) -> bytes:
             break
         body += piece
     return bytes(body)
+
+
+def _has_declared_end(response: OutboundResponse) -> bool:
+    return "content-length" in response.headers or "chunked" in response.headers.get("transfer-encoding", "").lower()
 
 
 def _causes(error: BaseException) -> list[BaseException]:
