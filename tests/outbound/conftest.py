@@ -25,14 +25,14 @@ class Peer:
     def read_request(self) -> bytes:
         """Head and declared body of the next request; empty when the client has gone."""
         while b"\r\n\r\n" not in self._unread:
-            if not self._receive():
+            if not self.receive():
                 return b""
         head, _, rest = self._unread.partition(b"\r\n\r\n")
         length = next(
             (int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
         )
         while len(rest) < length:
-            if not self._receive():
+            if not self.receive():
                 return b""
             rest = self._unread.partition(b"\r\n\r\n")[2]
         request, self._unread = head + b"\r\n\r\n" + rest[:length], rest[length:]
@@ -59,7 +59,7 @@ class Peer:
     def pause(self, seconds: float) -> None:
         self._server.stopping.wait(seconds)
 
-    def _receive(self) -> bytes:
+    def receive(self) -> bytes:
         data = self.sock.recv(65536)
         self._unread += data
         return data
