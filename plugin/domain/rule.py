@@ -76,16 +76,23 @@ class Rule:
 
 
 def choose_rules(
-    rules: Sequence[Rule], source: str, kind: EventKind, lookup: Lookup
+    rules: Sequence[Rule],
+    source: str,
+    kind: EventKind,
+    lookup: Lookup,
+    takes: Callable[[Rule], bool] = lambda rule: True,  # noqa: ARG005  # the same shape as any other
 ) -> list[tuple[Rule | None, Verdict]]:
-    """One verdict for each rule, in the rules' order; a single `no_rule` (with no rule) when there are none."""
+    """One verdict for each rule, in the rules' order; a single `no_rule` (with no rule) when there are none.
+
+    takes: whether a rule that applies and stops really asks; one whose mapping fails leaves the event to the others.
+    """
     if not rules:
         return [(None, Verdict(None, Decision.NO, Cause.NO_RULE))]
     verdicts: list[tuple[Rule | None, Verdict]] = []
     stopped_by: str | None = None
     for rule in rules:
         verdict = _judge(rule, source, kind, lookup, stopped_by)
-        if verdict.decision is Decision.ASK and rule.stop:
+        if verdict.decision is Decision.ASK and rule.stop and takes(rule):
             stopped_by = rule.name
         verdicts.append((rule, verdict))
     return verdicts

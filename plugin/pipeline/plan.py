@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from marshmallow import ValidationError
@@ -63,16 +64,24 @@ def plan_event(
     """One planned verdict for each rule, in order; a single one without a rule when there are none."""
     bound_by_id = {bound.rule.id: bound for bound in rules}
     lookup = Values(event, _known_around(event, around)).lookup
-    planned: list[PlannedVerdict] = []
-    for rule, verdict in choose_rules([bound.rule for bound in rules], around.source, event.kind, lookup):
-        if rule is None or verdict.decision is not Decision.ASK:
-            planned.append(PlannedVerdict(verdict, rule.id if rule else None))
-        elif around.repeated:
-            repeated = Verdict(rule.name, Decision.NO, Cause.SAME_EPISODE)
-            planned.append(PlannedVerdict(repeated, rule.id))
-        else:
-            planned.append(plan_call(bound_by_id[rule.id], event, around, new_reference()))
-    return planned
+
+    @cache
+    def plan(rule_id: str) -> PlannedVerdict:
+        bound = bound_by_id[rule_id]
+        if around.repeated:
+            return PlannedVerdict(Verdict(bound.rule.name, Decision.NO, Cause.SAME_EPISODE), rule_id)
+        return plan_call(bound, event, around, new_reference())
+
+    def takes(rule: Rule) -> bool:
+        return plan(rule.id).verdict.decision is not Decision.PROBLEM
+
+    chosen = choose_rules([bound.rule for bound in rules], around.source, event.kind, lookup, takes)
+    return [
+        plan(rule.id)
+        if rule is not None and verdict.decision is Decision.ASK
+        else PlannedVerdict(verdict, rule.id if rule is not None else None)
+        for rule, verdict in chosen
+    ]
 
 
 def plan_call(bound: BoundRule, event: Event, around: Circumstances, reference: str) -> PlannedVerdict:

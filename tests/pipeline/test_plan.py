@@ -75,6 +75,21 @@ def test_a_rule_that_stops_leaves_nothing_to_the_next():
     assert (second.verdict.cause, second.call) == ("stopped", None)
 
 
+def test_a_rule_that_stops_but_cannot_ask_leaves_the_event_to_the_next():
+    broken = {**PARAMETERS, "email": "{{ ticket.assignee.email }}"}
+
+    first, second = plan(event(), rule("first", stop=True, parameters=broken), rule("second"))
+
+    assert (first.verdict.decision, first.verdict.cause) == ("problem", "missing")
+    assert second.verdict.decision == "ask"
+
+
+def test_a_rule_that_stops_does_so_in_state_test_and_when_a_closing_is_repeated():
+    for around in ({"test": True}, {"repeated": True}):
+        _, second = plan(event(), rule("first", stop=True), rule("second"), **around)
+        assert second.verdict.cause == "stopped"
+
+
 def test_state_test_shows_the_call_that_would_have_been_made():
     [planned] = plan(event(), rule(), test=True)
 
