@@ -184,8 +184,11 @@ def _base_url_problems(base_url: str) -> list[str]:
     except ValueError:
         return ["BASE_URL: is not an address such as https://surveys.example.com"]
     parts = urlsplit(base_url)
-    if parts.query or parts.fragment:
-        return ["BASE_URL: must not have a ? or # part; it is put before /triggers/ and /config/."]
+    if parts.path or parts.query or parts.fragment:
+        # The pages' own links and cookies start at the root.
+        return [
+            "BASE_URL: must be a scheme and a host alone, such as https://surveys.example.com, with no path after it."
+        ]
     return []
 
 
