@@ -12,6 +12,8 @@ from pathlib import Path
 import click
 import pytest
 
+from tests.serve.program import free_port
+
 pytestmark = pytest.mark.slow
 
 CHECKOUT = Path(__file__).parents[1]
@@ -74,7 +76,7 @@ def test_the_demo_runs_from_an_empty_folder(installed: Path, tmp_path: Path) -> 
     where = run(installed / "python", "-c", "import plugin; print(plugin.__file__)", folder=tmp_path).strip()
     assert Path(where).is_relative_to(installed.parent)
 
-    told = run(installed / "survey-plugin", "demo", "--once", folder=tmp_path)
+    told = run(installed / "survey-plugin", "demo", "--once", "--port", str(free_port()), folder=tmp_path)
 
     assert told.count("accepted - The vendor confirmed the call.") == 4
     assert [path.name for path in tmp_path.iterdir()] == ["var"]

@@ -12,7 +12,7 @@ import secrets
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -57,7 +57,9 @@ def demo(folder: str, port: int | None, once: bool) -> None:
         port = next_free_port(8000)
     else:
         wait_until_free("127.0.0.1", port, patience=0)
-    with _alone_in(home), Sandbox(port=next_free_port(9000, avoid=port)) as sandbox:
+    with _alone_in(home), ExitStack() as stack:
+        sandbox = _start_vendor(avoid=port)
+        stack.callback(sandbox.stop)
         _say(f"1. A pretend survey vendor answers at {sandbox.origin}")
         _live_by(_environment(home, port, sandbox.origin))
         opened = open_for_command(configuration())
@@ -88,6 +90,17 @@ def _alone_in(home: Path) -> Iterator[None]:
                 f"A demo is running in {home} already; end it, or choose another --folder."
             ) from None
         yield
+
+
+def _start_vendor(*, avoid: int) -> Sandbox:
+    """A sandbox at the first port from 9000 on that can be had; not at `avoid`, where the pages are going to be."""
+    for port in range(9000, 9200):
+        if port != avoid:
+            sandbox = Sandbox(port=port)
+            with suppress(OSError):
+                sandbox.start()
+                return sandbox
+    raise SurveyPluginError("There is no free port among those from 9000 to 9199.")
 
 
 def _environment(home: Path, port: int, sandbox_origin: str) -> dict[str, str]:

@@ -28,10 +28,10 @@ def wait_until_free(host: str, port: int, *, patience: float = _PATIENCE) -> Non
         time.sleep(0.1)
 
 
-def next_free_port(first: int, *, avoid: int | None = None) -> int:
+def next_free_port(first: int) -> int:
     """The first port from `first` on that nobody on this machine listens at. Raises SurveyPluginError."""
     for port in range(first, min(first + _TRIED, 65536)):
-        if port != avoid and _problem("127.0.0.1", port) is None:
+        if _problem("127.0.0.1", port) is None:
             return port
     raise SurveyPluginError(f"There is no free port among the {_TRIED} from {first} on.")
 

@@ -52,7 +52,7 @@ def test_it_serves_until_it_is_stopped_and_works_again_whatever_the_environment_
         "SECRET_KEYS_FILE": "/nowhere",
         "OUTBOUND_PROXY": "http://proxy.invalid:1",
     }
-    second = fresh.run("demo", "--once").stdout
+    second = fresh.run("demo", "--once", "--port", str(fresh.port)).stdout
     assert not fresh.processes()
 
     for told in (first, second):
@@ -81,7 +81,7 @@ def check_the_demo_serves(fresh: Program, told: str) -> None:
 
 
 def test_it_leaves_nothing_either_when_it_is_interrupted_on_its_way(fresh: Program) -> None:
-    demo = fresh.start(COMMAND, "demo")
+    demo = fresh.start(COMMAND, "demo", "--port", str(fresh.port))
     wait_until(lambda: fresh.processes("serve"), "the demo starts to serve")
 
     os.killpg(demo.pid, signal.SIGINT)
@@ -92,7 +92,7 @@ def test_it_leaves_nothing_either_when_it_is_interrupted_on_its_way(fresh: Progr
 
 
 def test_it_leaves_nothing_when_it_is_killed(fresh: Program) -> None:
-    demo = fresh.start(COMMAND, "demo")
+    demo = fresh.start(COMMAND, "demo", "--port", str(fresh.port))
     wait_until(lambda: len(fresh.processes("web")) == 2, "the demo serves")
 
     demo.kill()
