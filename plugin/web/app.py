@@ -47,6 +47,8 @@ def create_web_app(desk: Desk, *, signing_keys: Sequence[str]) -> Flask:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=https,
+        # Else every style sheet that arrives late would bring an older cookie back, and with it an ended session.
+        SESSION_REFRESH_EACH_REQUEST=False,
         PERMANENT_SESSION_LIFETIME=SESSION_LENGTH,
         MAX_CONTENT_LENGTH=receive.LARGEST_BODY,
         # Flask's own limit of half a megabyte for a form would refuse a long configuration.

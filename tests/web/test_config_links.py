@@ -160,6 +160,11 @@ def test_ending_a_session_ends_it_for_good(installation, acme):
     assert visitor.get("/settings/").status_code == 403
 
 
+def test_what_a_page_is_made_of_brings_no_cookie_back(installation, acme, admin):
+    assert admin.get("/settings/").status_code == 200
+    assert "Set-Cookie" not in admin.get("/static/pages.css").headers
+
+
 def test_the_bare_address_says_what_this_is_and_how_to_get_in(installation):
     assert "open the config link" in words(installation.visitor().get("/"))
 
