@@ -162,7 +162,8 @@ def test_ending_a_session_ends_it_for_good(installation, acme):
 
 def test_what_a_page_is_made_of_brings_no_cookie_back(installation, acme, admin):
     assert admin.get("/settings/").status_code == 200
-    assert "Set-Cookie" not in admin.get("/static/pages.css").headers
+    with admin.get("/static/pages.css") as style:
+        assert "Set-Cookie" not in style.headers
 
 
 def test_the_bare_address_says_what_this_is_and_how_to_get_in(installation):
