@@ -83,6 +83,7 @@ def _load(port: int, path: str, seconds: float) -> Round:
             if answer.status != 202:
                 raise RuntimeError(f"answered {answer.status}")
             mine.append((time.monotonic() - began) * 1000)
+        connection.close()
         with lock:
             latencies.extend(mine)
 

@@ -19,4 +19,4 @@ def create_bare_app() -> Flask:
 
 
 if __name__ == "__main__":
-    run_web(create_bare_app, "127.0.0.1", int(sys.argv[1]), workers=1, on_start=lambda: None)
+    run_web(create_bare_app, "127.0.0.1", int(sys.argv[1]), workers=1, on_start=lambda _arbiter: None)
