@@ -128,18 +128,26 @@ def _sqlite_engine(path: Path) -> Engine:
     return engine
 
 
+_PRAGMAS: Final = (
+    "busy_timeout = 2000",
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    "wal_autocheckpoint = 0",
+    "mmap_size = 0",
+)
+
+
 def _prepare_connection(connection: Any, record: Any) -> None:  # noqa: ARG001  # SQLAlchemy's signature
     # The driver would begin transactions by its own rules (and none for SELECT); _begin says when and how.
     connection.isolation_level = None
-    for pragma in (
-        "busy_timeout = 2000",
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-        "wal_autocheckpoint = 0",
-        "mmap_size = 0",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
+    try:
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        # The pool never got it, so nobody else would close it.
+        connection.close()
+        raise
 
 
 def _begin(connection: Connection) -> None:

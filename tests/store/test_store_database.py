@@ -102,7 +102,9 @@ def test_a_commit_is_on_the_disk_and_survives_without_a_checkpoint(database, tmp
     assert automatic == 0
     for part in ("", "-wal"):
         (tmp_path / f"copy.db{part}").write_bytes(Path(f"{database.path}{part}").read_bytes())
-    assert names(Database(f"sqlite:///{tmp_path / 'copy.db'}")) == ["one"]
+    copy = Database(f"sqlite:///{tmp_path / 'copy.db'}")
+    assert names(copy) == ["one"]
+    copy.close()
 
 
 def test_a_checkpoint_moves_the_log_into_the_database(database, tmp_path):
@@ -112,7 +114,9 @@ def test_a_checkpoint_moves_the_log_into_the_database(database, tmp_path):
     database.checkpoint()
 
     (tmp_path / "copy.db").write_bytes(database.path.read_bytes())
-    assert names(Database(f"sqlite:///{tmp_path / 'copy.db'}")) == ["one"]
+    copy = Database(f"sqlite:///{tmp_path / 'copy.db'}")
+    assert names(copy) == ["one"]
+    copy.close()
 
 
 def test_times_come_back_as_they_went_in_whatever_their_zone(database):
@@ -133,6 +137,7 @@ def test_a_path_may_hold_what_has_a_meaning_in_an_address(tmp_path):
     database = Database(f"sqlite:///{folder}/x.db")
 
     database.write_probe()
+    database.close()
 
     assert (folder / "x.db").exists()
 
@@ -271,8 +276,10 @@ def test_a_damaged_page_is_told(database):
     raw[4096:] = os.urandom(len(raw) - 4096)
     database.path.write_bytes(raw)
 
+    damaged = Database(f"sqlite:///{database.path}")
     with pytest.raises(StoreBroken, match="damaged"):
-        names(Database(f"sqlite:///{database.path}"))
+        names(damaged)
+    damaged.close()
 
 
 def test_no_value_of_a_statement_stands_in_its_error(database):
