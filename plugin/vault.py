@@ -89,10 +89,6 @@ class Vault:
             ) from None
         return text.decode()
 
-    def needs_resealing(self, sealed: str) -> bool:
-        """Whether `sealed` was made with an older key than the newest."""
-        return not sealed.startswith(f"{_VERSION}.{self._newest}.")
-
 
 def _key_id(key: bytes) -> str:
     return hashlib.sha256(b"key id|" + key).hexdigest()[:8]

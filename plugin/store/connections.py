@@ -59,16 +59,6 @@ def connection_by_name(db: Connection, tenant_id: str, name: str) -> StoredConne
     raise NotFound(f"This tenant has no connection named {name}.")
 
 
-def connection_by_id(db: Connection, tenant_id: str, connection_id: str) -> StoredConnection:
-    """Also one that has been removed: deliveries remember it. Raises NotFound."""
-    row = db.execute(
-        select(*_CONNECTION_COLUMNS).where(connections.c.tenant_id == tenant_id, connections.c.id == connection_id)
-    ).one_or_none()
-    if row is None:
-        raise NotFound("This connection does not exist.")
-    return StoredConnection(*row)
-
-
 def put_connection(db: Connection, tenant_id: str, values: Mapping[str, Any], now: datetime) -> None:
     """Insert or change a connection by its id; a new one gets its lane."""
     if put_row(db, connections, tenant_id, values):

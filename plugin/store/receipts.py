@@ -202,16 +202,6 @@ def deliveries_of_tenant(
     return _records(db, _deliveries(*which).order_by(deliveries.c.id.desc()).limit(limit))
 
 
-def state_counts(db: Connection, tenant_id: str) -> dict[str, int]:
-    """How many deliveries of a tenant are in which state."""
-    query = (
-        select(deliveries.c.state, func.count().label("number"))
-        .where(deliveries.c.tenant_id == tenant_id)
-        .group_by(deliveries.c.state)
-    )
-    return {row.state: row.number for row in db.execute(query)}
-
-
 def _is_parked() -> ColumnElement[bool]:
     return and_(deliveries.c.state == DeliveryState.SCHEDULED, connections.c.paused_at.is_not(None))
 
