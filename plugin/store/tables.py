@@ -371,6 +371,14 @@ lanes = Table(
     Column("served_at", UtcTime, nullable=False),
     # Whether the last call timed out: such lanes share a part of the senders.
     Column("hanging", Boolean, nullable=False, server_default=text("false")),
+    # Calls that may be under way at a time, and that may begin within a minute; NULL: as many as come.
+    Column("in_flight_cap", Integer, nullable=False, server_default=text("8")),
+    Column("calls_per_minute", Integer),
+    # With a limit a minute: no call begins before this.
+    Column("next_call", UtcTime),
+    # While paused: when one delivery is let through to see whether the vendor takes it again, and how many were.
+    Column("probe_at", UtcTime),
+    Column("probes", Integer, nullable=False, server_default=text("0")),
     Index("ix_lanes_next_due", "served_at", sqlite_where=text("next_due IS NOT NULL AND NOT paused"),
           postgresql_where=text("next_due IS NOT NULL AND NOT paused")),
 )  # fmt: skip

@@ -39,14 +39,14 @@ def test_the_migrations_make_every_partial_index_as_declared(empty):
 def test_migrating_makes_the_folder_and_says_what_it_did(empty):
     before, after = migrate(empty)
 
-    assert (before, after) == (None, "0001")
+    assert (before, after) == (None, "0002")
     assert empty.path.exists()
 
 
 def test_migrating_twice_is_harmless(empty):
     migrate(empty)
 
-    assert migrate(empty) == ("0001", "0001")
+    assert migrate(empty) == ("0002", "0002")
     assert schema_problem(empty) is None
 
 
