@@ -18,6 +18,7 @@ from plugin.sandbox.server import Sandbox
 from plugin.store.database import Database
 from plugin.store.schema import migrate
 from tests.acme import Acme, Clock, Vendor
+from tests.postgresql import Server, server
 
 DATA_KEY = Secret(base64.urlsafe_b64encode(b"k" * 32).decode())
 
@@ -37,6 +38,13 @@ def _sandbox_server() -> Iterator[Sandbox]:
 def sandbox(_sandbox_server: Sandbox) -> Vendor:
     received = _sandbox_server.received
     return Vendor(_sandbox_server, received[-1].number if received else 0)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """A real PostgreSQL, one for each process that runs tests."""
+    with server() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
