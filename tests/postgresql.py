@@ -16,6 +16,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -281,14 +282,21 @@ def _temporary_folder(identity: dict[str, Any]) -> Path:
 
 def _readable(binaries: Path, folder: Path, identity: dict[str, Any]) -> Path:
     """The binaries, copied into `folder` if whoever runs them could not reach them where they are."""
+    binaries = binaries.absolute()
     if _runs([str(binaries / "initdb"), "--version"], identity) and _runs(
         [str(binaries / "postgres"), "--version"], identity
     ):
         return binaries
-    for part in ("bin", "lib", "share"):
-        if (binaries.parent / part).exists():
-            shutil.copytree(binaries.parent / part, folder / "installed" / part, symlinks=True)
-    return folder / "installed" / "bin"
+    for source in _parts(binaries):
+        shutil.copytree(source, folder / source.relative_to("/"), symlinks=True)
+    return folder / binaries.relative_to("/")
+
+
+def _parts(binaries: Path) -> Iterator[Path]:
+    """The folders that PostgreSQL needs, each at its place beside the others."""
+    yield from filter(Path.exists, (binaries.with_name(name) for name in ("bin", "lib", "share")))
+    # Where a wheel keeps the libraries that it brings along.
+    yield from filter(Path.exists, [binaries.parents[2] / f"{_WHEEL}.libs"])
 
 
 def _runs(command: list[str], identity: dict[str, Any]) -> bool:
