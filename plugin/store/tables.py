@@ -257,6 +257,8 @@ events = Table(
     Column("parent_delivery_id", _ID),
     Column("depth", Integer, nullable=False, server_default=text("0")),
     Column("notes", JSON, nullable=False),
+    # It came while its source was in state test: nothing is ever sent for it.
+    Column("test", Boolean, nullable=False, server_default=text("false")),
     Index("ix_events_tenant_id_subject", "tenant_id", "subject"),
 )
 
@@ -284,6 +286,8 @@ verdicts = Table(
     Column("delivery_id", _ID),
     # What would have been sent, for a verdict that says so: call name and parameters.
     Column("preview", JSON),
+    # Set where a replay has planned the event anew for this rule; the verdicts before stay as history.
+    Column("planned_again_at", UtcTime),
     PrimaryKeyConstraint("event_id", "position"),
 )
 
@@ -416,4 +420,56 @@ workers = Table(
     Column("started_at", UtcTime, nullable=False),
     Column("seen_at", UtcTime, nullable=False),
     Column("threads", Integer, nullable=False),
+)
+
+# --- what people decided --------------------------------------------------------------------------------------------
+
+#: What a person said of an uncertain delivery, for the attempt of that epoch: `sent`, `not_sent` or `cancel`.
+resolutions = Table(
+    "resolutions",
+    metadata,
+    Column("delivery_id", _ID, ForeignKey("deliveries.id", ondelete="CASCADE"), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    _tenant(),
+    Column("resolution", String(10), nullable=False),
+    Column("decided_by", _NAME, nullable=False),
+    Column("decided_at", UtcTime, nullable=False),
+    PrimaryKeyConstraint("delivery_id", "epoch"),
+)
+
+replays = Table(
+    "replays",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _tenant(index=True),
+    # `choosing`, `making` or `done`.
+    Column("state", String(10), nullable=False),
+    Column("selection", JSON, nullable=False),
+    Column("per_minute", Integer, nullable=False),
+    # Up to where the choosing has come, in the selection's own order; NULL before its first page.
+    Column("chosen_to", String(100)),
+    # Items are numbered from 0 in the order they were chosen, and handled in that order: made + refused is the next.
+    Column("chosen", Integer, nullable=False, server_default=text("0")),
+    Column("made", Integer, nullable=False, server_default=text("0")),
+    Column("refused", Integer, nullable=False, server_default=text("0")),
+    Column("created_at", UtcTime, nullable=False),
+    Column("finished_at", UtcTime),
+)
+
+replay_items = Table(
+    "replay_items",
+    metadata,
+    Column("replay_id", _ID, ForeignKey("replays.id", ondelete="CASCADE"), nullable=False),
+    Column("position", Integer, nullable=False),
+    _tenant(),
+    # The delivery to be made once more; NULL where an event is planned anew for a rule.
+    Column("delivery_id", _ID),
+    Column("event_id", _ID, nullable=False),
+    Column("rule_id", _ID, nullable=False),
+    # `waiting`, `made` or `refused`.
+    Column("state", String(10), nullable=False),
+    Column("new_delivery_id", _ID),
+    Column("refusal", String(20)),
+    Column("detail", Text, nullable=False, server_default=text("''")),
+    PrimaryKeyConstraint("replay_id", "position"),
 )

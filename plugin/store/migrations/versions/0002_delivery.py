@@ -1,4 +1,4 @@
-"""Limits, probes and rates of lanes."""
+"""Limits, probes and rates of lanes; what people decided; bulk replays."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,3 +16,66 @@ def upgrade() -> None:
     op.add_column("lanes", sa.Column("next_call", UtcTime(), nullable=True))
     op.add_column("lanes", sa.Column("probe_at", UtcTime(), nullable=True))
     op.add_column("lanes", sa.Column("probes", sa.Integer(), server_default=sa.text("0"), nullable=False))
+    op.add_column("events", sa.Column("test", sa.Boolean(), server_default=sa.text("false"), nullable=False))
+    op.add_column("verdicts", sa.Column("planned_again_at", UtcTime(), nullable=True))
+    _add_resolutions()
+    _add_replays()
+
+
+def _add_resolutions() -> None:
+    op.create_table(
+        "resolutions",
+        sa.Column("delivery_id", sa.String(length=26), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("tenant_id", sa.String(length=26), nullable=False),
+        sa.Column("resolution", sa.String(length=10), nullable=False),
+        sa.Column("decided_by", sa.String(length=100), nullable=False),
+        sa.Column("decided_at", UtcTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["delivery_id"], ["deliveries.id"], name=op.f("fk_resolutions_delivery_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenants.id"], name=op.f("fk_resolutions_tenant_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("delivery_id", "epoch", name=op.f("pk_resolutions")),
+    )
+
+
+def _add_replays() -> None:
+    op.create_table(
+        "replays",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("tenant_id", sa.String(length=26), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("selection", sa.JSON(), nullable=False),
+        sa.Column("per_minute", sa.Integer(), nullable=False),
+        sa.Column("chosen_to", sa.String(length=100), nullable=True),
+        sa.Column("chosen", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("made", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("refused", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("created_at", UtcTime(), nullable=False),
+        sa.Column("finished_at", UtcTime(), nullable=True),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_replays_tenant_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_replays")),
+    )
+    op.create_index(op.f("ix_replays_tenant_id"), "replays", ["tenant_id"])
+    op.create_table(
+        "replay_items",
+        sa.Column("replay_id", sa.String(length=26), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("tenant_id", sa.String(length=26), nullable=False),
+        sa.Column("delivery_id", sa.String(length=26), nullable=True),
+        sa.Column("event_id", sa.String(length=26), nullable=False),
+        sa.Column("rule_id", sa.String(length=26), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("new_delivery_id", sa.String(length=26), nullable=True),
+        sa.Column("refusal", sa.String(length=20), nullable=True),
+        sa.Column("detail", sa.Text(), server_default=sa.text("''"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["replay_id"], ["replays.id"], name=op.f("fk_replay_items_replay_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenants.id"], name=op.f("fk_replay_items_tenant_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("replay_id", "position", name=op.f("pk_replay_items")),
+    )
