@@ -35,7 +35,10 @@ class DeliveryState(StrEnum):
 
 
 MOVES: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
-    DeliveryState.SCHEDULED: frozenset({DeliveryState.CLAIMED, DeliveryState.EXPIRED, DeliveryState.CANCELLED}),
+    # Scheduled to uncertain only when the database was put back from a backup.
+    DeliveryState.SCHEDULED: frozenset(
+        {DeliveryState.CLAIMED, DeliveryState.EXPIRED, DeliveryState.CANCELLED, DeliveryState.UNCERTAIN}
+    ),
     DeliveryState.CLAIMED: frozenset(
         {DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.UNCERTAIN, DeliveryState.SCHEDULED}
     ),

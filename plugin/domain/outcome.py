@@ -34,6 +34,7 @@ class Reason(StrEnum):
     VENDOR_ERROR = "vendor_error"
     NO_ANSWER = "no_answer"
     LEASE_LOST = "lease_lost"
+    RESTORED = "restored"
     # decided here
     EXPIRED = "expired"
     CANCELLED = "cancelled"
@@ -60,6 +61,7 @@ REASON_SENTENCES: Mapping[Reason, str] = {
     Reason.VENDOR_ERROR: "The vendor failed while it worked on the call; the invitation may or may not be on its way.",
     Reason.NO_ANSWER: "The call was sent but no answer came back; the invitation may or may not be on its way.",
     Reason.LEASE_LOST: "The worker stopped while the call may have been on its way.",
+    Reason.RESTORED: "The database was put back from a backup; the call may have been made after that backup.",
     Reason.EXPIRED: "It could not be sent while it was still fresh.",
     Reason.CANCELLED: "It was cancelled.",
     Reason.GIVEN_BACK: "It was handed back before anything was sent.",

@@ -196,6 +196,9 @@ triggers = Table(
     Column("cause", String(20)),
     Column("cause_detail", Text, nullable=False, server_default=text("''")),
     Column("duplicates", Integer, nullable=False, server_default=text("0")),
+    # When its payload and personal values were removed, and for what: `retention` or `forgotten`.
+    Column("emptied_at", UtcTime),
+    Column("emptied_for", String(10)),
     Index("ix_triggers_tenant_id_received_at", "tenant_id", "received_at", "id"),
     UniqueConstraint("source_id", "replay_mark"),
 )
@@ -339,7 +342,9 @@ delivery_calls = Table(
     Column("memory", Text, comment="sealed"),
     # Tells people apart without naming them: a hash of tenant and address.
     Column("person", String(64)),
-)
+    Index("ix_delivery_calls_memory", "delivery_id", sqlite_where=text("memory IS NOT NULL"),
+          postgresql_where=text("memory IS NOT NULL")),
+)  # fmt: skip
 
 attempts = Table(
     "attempts",

@@ -8,7 +8,7 @@ from plugin.domain.delivery import CALL_DEADLINE, GIVE_BACK_AFTER, LEASE, LIVE_S
 from plugin.domain.outcome import Reason
 
 ALLOWED = {
-    "scheduled": {"claimed", "expired", "cancelled"},
+    "scheduled": {"claimed", "expired", "cancelled", "uncertain"},
     "claimed": {"accepted", "rejected", "uncertain", "scheduled"},
     "uncertain": {"accepted", "rejected", "scheduled", "cancelled"},
     "accepted": set(),

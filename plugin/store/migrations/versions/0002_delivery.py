@@ -18,6 +18,15 @@ def upgrade() -> None:
     op.add_column("lanes", sa.Column("probes", sa.Integer(), server_default=sa.text("0"), nullable=False))
     op.add_column("events", sa.Column("test", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column("verdicts", sa.Column("planned_again_at", UtcTime(), nullable=True))
+    op.add_column("triggers", sa.Column("emptied_at", UtcTime(), nullable=True))
+    op.add_column("triggers", sa.Column("emptied_for", sa.String(length=10), nullable=True))
+    op.create_index(
+        "ix_delivery_calls_memory",
+        "delivery_calls",
+        ["delivery_id"],
+        sqlite_where=sa.text("memory IS NOT NULL"),
+        postgresql_where=sa.text("memory IS NOT NULL"),
+    )
     _add_resolutions()
     _add_replays()
 
