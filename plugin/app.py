@@ -25,6 +25,7 @@ from plugin.pipeline.deliver import Deliverer
 from plugin.redaction import mask_event
 from plugin.signing import LinkSigner
 from plugin.store.database import Database
+from plugin.store.opening import open_database
 from plugin.vault import Vault
 from plugin.web.app import create_web_app
 from plugin.web.desk import Desk
@@ -93,7 +94,7 @@ def system_mint() -> Mint:
 def open_parts(config: Config, mint: Mint | None = None) -> Parts:
     """Everything that commands, web and worker share, for one process."""
     mint = mint or system_mint()
-    database = Database(config.database_url)
+    database = open_database(config.database_url)
     vault = Vault(config.data_key_bytes(), mint.entropy)
     return Parts(
         config=config,

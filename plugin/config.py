@@ -20,7 +20,7 @@ from plugin.domain.identity import Entropy
 from plugin.domain.survey_call import origin_of
 from plugin.errors import ConfigInvalid
 from plugin.redaction import Secret
-from plugin.store.database import sqlite_path
+from plugin.store.opening import sqlite_path
 
 DEFAULT_DATABASE: Final = "sqlite:///var/survey-plugin.db"
 _SHORTEST_SIGNING_KEY: Final = 32
@@ -47,9 +47,10 @@ class Config:
         return self.base_url.startswith("https://")
 
     @property
-    def keys_file(self) -> Path:
-        """Where the keys that were not given stand."""
-        return _keys_file(sqlite_path(self.database_url))
+    def keys_file(self) -> Path | None:
+        """Where the keys that were not given stand, beside a SQLite database."""
+        path = sqlite_path(self.database_url)
+        return _keys_file(path) if path is not None else None
 
     def data_key_bytes(self) -> list[bytes]:
         return [_decoded_key(key.reveal()) or b"" for key in self.data_keys]
@@ -63,27 +64,15 @@ def load_config(entropy: Entropy) -> Config:
     """
     values, problems = _read()
     database_url = values.pop("database_url")
+    path, is_unknown = None, False
     try:
-        path: Path | None = sqlite_path(database_url)
+        path = sqlite_path(database_url)
     except ConfigInvalid as error:
         problems += error.problems
-        path = None
-    keys = {"SECRET_KEYS": values.pop("secret_keys"), "DATA_KEYS": values.pop("data_keys")}
-    if path is not None and not all(keys.values()):
-        try:
-            stored = _keys_beside(path, entropy)
-            keys = {name: given or stored[name] for name, given in keys.items()}
-        except OSError as error:
-            problems.append(
-                f"{_keys_file(path)}: the keys cannot be read or made there ({error.strerror}); give "
-                "SECRET_KEYS and DATA_KEYS, or make the folder writable."
-            )
-        else:
-            problems += [
-                f"{_keys_file(path)}: holds no {name}; bring the file back from a copy, or give {name}."
-                for name, given in keys.items()
-                if not given
-            ]
+        is_unknown = True
+    given = {"SECRET_KEYS": values.pop("secret_keys"), "DATA_KEYS": values.pop("data_keys")}
+    keys, missing = (given, []) if is_unknown else _completed(given, path, entropy)
+    problems += missing
     problems += _key_problems(keys)
     if problems:
         raise ConfigInvalid(problems)
@@ -231,6 +220,31 @@ def _decoded_key(key: str) -> bytes | None:
     except (binascii.Error, ValueError):
         return None
     return raw if len(raw) == _DATA_KEY_BYTES else None
+
+
+def _completed(
+    keys: Mapping[str, list[str]], path: Path | None, entropy: Entropy
+) -> tuple[Mapping[str, list[str]], list[str]]:
+    """The keys with those filled in that were not given, and what is wrong with that. path: of a SQLite database."""
+    missing = [name for name, given in keys.items() if not given]
+    if not missing:
+        return keys, []
+    if path is None:
+        words = "must be given with PostgreSQL, the same for every process and machine."
+        return keys, [f"{name}: {words}" for name in missing]
+    try:
+        stored = _keys_beside(path, entropy)
+    except OSError as error:
+        sentence = (
+            f"{_keys_file(path)}: the keys cannot be read or made there ({error.strerror}); give "
+            "SECRET_KEYS and DATA_KEYS, or make the folder writable."
+        )
+        return keys, [sentence]
+    absent = [name for name in missing if not stored[name]]
+    problems = [
+        f"{_keys_file(path)}: holds no {name}; bring the file back from a copy, or give {name}." for name in absent
+    ]
+    return {name: given or stored[name] for name, given in keys.items()}, problems
 
 
 def _keys_file(database: Path) -> Path:

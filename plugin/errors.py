@@ -32,6 +32,10 @@ class StoreUnavailable(SurveyPluginError):
     """The database did not take the work in time. Nothing was stored; the same request may be sent again."""
 
 
+class StoreConflict(StoreUnavailable):
+    """Another writer was first. Nothing was stored; what was read meanwhile is outdated."""
+
+
 class StoreBroken(SurveyPluginError):
     """The database exists but cannot be used: not ours, damaged, or of a newer version."""
 

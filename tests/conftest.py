@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import itertools
+import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from plugin.domain.identity import Mint
 from plugin.redaction import Secret
 from plugin.sandbox.server import Sandbox
 from plugin.store.database import Database
+from plugin.store.opening import open_database
 from plugin.store.schema import migrate
 from tests.acme import Acme, Clock, Vendor
 from tests.postgresql import Server, server
@@ -50,16 +53,56 @@ def postgres_server() -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def _migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("migrated") / "test.db"
-    database = Database(f"sqlite:///{path}")
-    migrate(database)
-    database.close()
+    _migrate(f"sqlite:///{path}")
     return path
 
 
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A real PostgreSQL, with one database that has the tables and nobody connected."""
+    with server() as running:
+        _migrate(running.create(_TEMPLATE))
+        yield running
+        running.drop(_TEMPLATE)
+
+
+#: Has the process in its name: several may test on one server.
+_TEMPLATE = f"survey_plugin_migrated_{os.getpid()}"
+_numbers = itertools.count()
+
+
+def _migrate(url: str) -> None:
+    database = open_database(url)
+    migrate(database)
+    database.close()
+
+
 @pytest.fixture
-def config(tmp_path: Path, sandbox: Vendor) -> Config:
+def sqlite_url(tmp_path: Path, _migrated: Path) -> str:
+    """A file with its tables."""
+    shutil.copy(_migrated, tmp_path / "test.db")
+    return f"sqlite:///{tmp_path / 'test.db'}"
+
+
+@pytest.fixture
+def postgresql_url(postgresql: Server) -> Iterator[str]:
+    """A database of its own with its tables."""
+    name = f"survey_plugin_test_{os.getpid()}_{next(_numbers)}"
+    yield postgresql.create(name, template=_TEMPLATE)
+    postgresql.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A database on each engine in turn: whatever uses it, or `parts`, or `acme`, is tested on both."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def config(database_url: str, sandbox: Vendor) -> Config:
     return Config(
-        database_url=f"sqlite:///{tmp_path / 'test.db'}",
+        database_url=database_url,
         secret_keys=(Secret("s" * 40),),
         data_keys=(DATA_KEY,),
         extra_vendor_origins=(sandbox.origin,),
@@ -68,9 +111,8 @@ def config(tmp_path: Path, sandbox: Vendor) -> Config:
 
 
 @pytest.fixture
-def parts(config: Config, clock: Clock, tmp_path: Path, _migrated: Path) -> Iterator[Parts]:
+def parts(config: Config, clock: Clock) -> Iterator[Parts]:
     """Everything that web, worker and commands share, over a database with its tables."""
-    shutil.copy(_migrated, tmp_path / "test.db")
     opened = open_parts(config, Mint(clock, secrets.token_bytes))
     yield opened
     opened.database.close()

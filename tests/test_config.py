@@ -36,7 +36,7 @@ VARIABLES = [
 
 #: Each fault, and words of the sentence that names it.
 FAULTS = [
-    ("DATABASE_URL", "postgresql://user:hidden@db/plugin", "postgresql is not supported by this version"),
+    ("DATABASE_URL", "mysql://user:hidden@db/plugin", "mysql is not supported"),
     ("DATABASE_URL", "var/plugin.db", "is not a database address"),
     ("DATABASE_URL", "sqlite://", "names no file"),
     ("SECRET_KEYS", "hidden", "key 1 is shorter than 32 characters"),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -20,8 +21,9 @@ from plugin.cli.session import open_for_command, print_json
 from plugin.errors import ConfigInvalid, OutboundFailed, SurveyPluginError, VaultError
 from plugin.pipeline.credentials import connection_settings, load_credentials
 from plugin.store import connections, sources, tenants, workers
-from plugin.store.database import has_wal_reset_bug, sqlite_path
+from plugin.store.opening import sqlite_path
 from plugin.store.schema import schema_problem
+from plugin.store.sqlite import has_wal_reset_bug
 from plugin.tenant_file import stored_document
 
 _CLOCK_TOLERANCE: Final = timedelta(seconds=60)
@@ -61,8 +63,10 @@ Finding = tuple[str, str]
 
 
 def _checks(config: Config) -> Iterator[Callable[[], Iterator[Finding]]]:
-    yield lambda: _folder(config)
-    yield _sqlite_version
+    path, keys = sqlite_path(config.database_url), config.keys_file
+    if path is not None and keys is not None:
+        yield lambda: _folder(path, keys)
+        yield _sqlite_version
     opened: list[Parts] = []
 
     def database() -> Iterator[Finding]:
@@ -78,8 +82,7 @@ def _checks(config: Config) -> Iterator[Callable[[], Iterator[Finding]]]:
     yield lambda: _base_url(config, opened)
 
 
-def _folder(config: Config) -> Iterator[Finding]:
-    path = sqlite_path(config.database_url)
+def _folder(path: Path, keys: Path) -> Iterator[Finding]:
     folder = path.parent
     if not folder.is_dir():
         yield "fault", f"The database's folder {folder} does not exist; make it, or run: survey-plugin migrate"
@@ -98,7 +101,6 @@ def _folder(config: Config) -> Iterator[Finding]:
         )
     else:
         yield "fine", f"The database's folder {folder} can be written to."
-    keys = config.keys_file
     if keys.exists() and keys.stat().st_mode & 0o077:
         yield "fault", f"Other users of this machine can read the keys; run: chmod 600 {keys}"
 
@@ -115,8 +117,8 @@ def _sqlite_version() -> Iterator[Finding]:
 
 
 def _database(parts: Parts) -> Iterator[Finding]:
-    if not parts.database.path.exists():
-        yield "fault", f"There is no database at {parts.database.path} yet; run: survey-plugin migrate"
+    if not parts.database.is_there:
+        yield "fault", f"There is no database at {parts.database.place} yet; run: survey-plugin migrate"
         return
     problem = schema_problem(parts.database)
     if problem is not None:

@@ -29,7 +29,7 @@ def parts(*, create: bool = False) -> Parts:
     Raises ConfigInvalid, StoreBroken, StoreUnavailable.
     """
     opened = open_for_command(configuration())
-    if create or not opened.database.path.exists():
+    if create or not opened.database.is_there:
         migrate(opened.database)
     problem = schema_problem(opened.database)
     if problem is not None:

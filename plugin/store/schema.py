@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
-from plugin.errors import StoreBroken, StoreUnavailable
+from plugin.errors import StoreBroken
 from plugin.store.database import Database
 
 
@@ -20,9 +20,10 @@ def migrate(database: Database) -> tuple[str | None, str]:
     Raises StoreBroken when a newer program made the database, StoreUnavailable when it cannot be written.
     """
     config = _config()
-    _make_folder(database.path.parent)
+    database.make_room()
     newest = _newest(config)
     with database.write() as connection:
+        database.prepare_schema_change(connection)
         before = _known_revision(config, connection)
         if before != newest:
             config.attributes["connection"] = connection
@@ -43,18 +44,11 @@ def schema_problem(database: Database) -> str | None:
     return None
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreUnavailable(f"The database's folder {folder} cannot be made: {error.strerror}.") from error
-
-
 def _known_revision(config: Config, connection: Connection) -> str | None:
     """The schema's version; None for an empty database. Raises StoreBroken for one that is not ours or newer."""
     revision = MigrationContext.configure(connection).get_current_revision()
     if revision is None and inspect(connection).get_table_names():
-        raise StoreBroken("The database holds tables of another program; name a file of our own in DATABASE_URL.")
+        raise StoreBroken("The database holds tables of another program; name one of our own in DATABASE_URL.")
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if revision is not None and revision not in known:
         raise StoreBroken(

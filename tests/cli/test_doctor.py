@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from plugin.store import workers
-from plugin.store.database import Database
+from plugin.store.opening import open_database
 from tests.cli.commands import Commands
 
 DATABASE = Path("var/survey-plugin.db")
@@ -92,7 +92,7 @@ def test_every_fault_of_the_environment_is_named(commands: Commands, monkeypatch
     [
         ("sqlite:////proc/plugin.db", "/proc"),
         ("sqlite:////dev/null/below/plugin.db", "/dev/null/below"),
-        ("postgresql://db/plugin", "not supported by this version"),
+        ("mysql://db/plugin", "mysql is not supported"),
     ],
 )
 def test_a_database_that_cannot_be_made_there_is_a_fault(
@@ -142,7 +142,7 @@ def test_another_programs_database_is_a_fault(commands: Commands) -> None:
         db.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY)")
         db.commit()
 
-    told = "The database holds tables of another program; name a file of our own in DATABASE_URL."
+    told = "The database holds tables of another program; name one of our own in DATABASE_URL."
     assert faults(commands) == [told]
     assert commands.run("migrate", code=1).stderr == f"{told}\n"
 
@@ -200,7 +200,7 @@ def test_an_address_whose_name_nobody_knows_is_a_fault(acme: Commands, monkeypat
 
 
 def test_silence_at_our_address_is_a_fault_once_a_worker_runs(acme: Commands) -> None:
-    database = Database(f"sqlite:///{DATABASE}")
+    database = open_database(f"sqlite:///{DATABASE}")
     with closing(database), database.write() as db:
         workers.beat(db, "a-worker", now=datetime.now(UTC), threads=1)
 

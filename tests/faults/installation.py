@@ -22,7 +22,7 @@ from sqlalchemy import func, or_, select
 from plugin.app import Config, open_parts
 from plugin.cli.supervise import lifeline
 from plugin.redaction import Secret
-from plugin.store.database import Database
+from plugin.store.opening import open_database
 from plugin.store.schema import migrate
 from plugin.store.tables import attempts, deliveries
 from plugin.tenant_file import apply_configuration, check_document, read_document
@@ -268,7 +268,7 @@ class Installation:
 
     @contextlib.contextmanager
     def _database(self) -> Any:
-        database = Database(self._database_url)
+        database = open_database(self._database_url)
         try:
             yield database
         finally:

@@ -19,10 +19,12 @@ def acknowledge_before_commit() -> None:
     from plugin.pipeline.accept import Acceptor
     from plugin.store.database import Database
 
-    class LateDatabase(Database):
+    def late_copy(database: Database) -> Database:
+        write = database.write
+
         @contextmanager
-        def write(self) -> Iterator[Any]:
-            transaction = super().write()
+        def write_late() -> Iterator[Any]:
+            transaction = write()
             try:
                 yield transaction.__enter__()
             except BaseException:
@@ -30,12 +32,14 @@ def acknowledge_before_commit() -> None:
                 raise
             threading.Timer(_TOO_SOON, transaction.__exit__, (None, None, None)).start()
 
+        late = copy.copy(database)
+        late.write = write_late
+        return late
+
     make = Acceptor.__init__
 
     def make_late(self: Acceptor, database: Database, *rest: Any) -> None:
-        late = copy.copy(database)
-        late.__class__ = LateDatabase
-        make(self, late, *rest)
+        make(self, late_copy(database), *rest)
 
     Acceptor.__init__ = make_late
 

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from plugin.store import receipts, tenants
-from plugin.store.database import Database
+from plugin.store.opening import open_database
 from plugin.store.receipts import DeliveryRecord
 from plugin.store.turn import WriteTurn
 
@@ -188,7 +188,7 @@ class Program:
 
     def deliveries(self) -> list[DeliveryRecord]:
         """All deliveries of the tenant, the newest first, read from the store."""
-        database = Database(f"sqlite:///{self.folder / 'data' / 'plugin.db'}")
+        database = open_database(f"sqlite:///{self.folder / 'data' / 'plugin.db'}")
         with contextlib.closing(database), database.read() as db:
             return receipts.deliveries_of_tenant(db, tenants.tenant_by_slug(db, "acme").id)
 

@@ -5,14 +5,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from plugin.errors import StoreBroken, StoreUnavailable
-from plugin.store.database import Database
+from plugin.store.opening import open_database
 from plugin.store.schema import migrate, schema_problem
 from plugin.store.tables import metadata
 
 
 @pytest.fixture
 def empty(tmp_path):
-    database = Database(f"sqlite:///{tmp_path / 'new' / 'survey.db'}")
+    database = open_database(f"sqlite:///{tmp_path / 'new' / 'survey.db'}")
     yield database
     database.close()
 
@@ -68,7 +68,7 @@ def test_a_database_of_a_newer_program_is_refused_with_a_sentence(empty):
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_text("")
-    database = Database(f"sqlite:///{tmp_path / 'file' / 'survey.db'}")
+    database = open_database(f"sqlite:///{tmp_path / 'file' / 'survey.db'}")
 
     with pytest.raises(StoreUnavailable, match="folder"):
         migrate(database)
