@@ -147,7 +147,7 @@ def _draft_lines(draft: Draft) -> list[str]:
         lines += [f"    {text}" for text in (verdict.detail, *verdict.warnings) if text]
         call = planned.call or planned.preview
         if call is not None:
-            lines.append(f"    {call.bound.rule.connection}: {call.bound.rule.call}")
+            lines.append(f"    {call.bound.rule.connection}: {call.bound.rule.call}, {call.bound.rule.ask}")
             lines += [f"      {name} = {mask_addresses(value)}" for name, value in call.parameters.items()]
     return lines
 

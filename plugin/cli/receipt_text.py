@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from plugin.domain.delivery import DeliveryState
 from plugin.domain.event import EventKind
 from plugin.domain.outcome import REASON_SENTENCES, Reason
 from plugin.domain.verdict import Cause
@@ -15,15 +18,19 @@ from plugin.store.receipts import Attempt, DeliveryRecord, EventRecord, Receipt
 
 
 def receipt_lines(receipt: Receipt) -> Iterator[str]:
-    """A receipt as lines. E-mail addresses are shortened: terminals are recorded and looked at by others."""
+    """A receipt as lines, its times in the tenant's zone.
+
+    E-mail addresses are shortened: terminals are recorded and looked at by others.
+    """
+    zone = ZoneInfo(receipt.timezone)
     yield f"Receipt {receipt.id}"
-    yield f"  {receipt.received_at:%Y-%m-%d %H:%M:%S} UTC, from source {receipt.source} ({receipt.source_kind})"
+    yield f"  {_at(receipt.received_at, zone)}, from source {receipt.source} ({receipt.source_kind})"
     if receipt.duplicates:
         yield f"  The same message came {receipt.duplicates} more time{'' if receipt.duplicates == 1 else 's'}."
     if receipt.cause is not None:
         yield f"  {Cause(receipt.cause).sentence} {receipt.cause_detail}"
     for event in receipt.events:
-        yield from (mask_addresses(line) for line in _event_lines(event))
+        yield from (mask_addresses(line) for line in _event_lines(event, zone))
 
 
 def receipt_json(receipt: Receipt) -> dict[str, Any]:
@@ -35,7 +42,11 @@ def receipt_json(receipt: Receipt) -> dict[str, Any]:
     return value
 
 
-def _event_lines(record: EventRecord) -> Iterator[str]:
+def _at(moment: datetime, zone: ZoneInfo) -> str:
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
+
+
+def _event_lines(record: EventRecord, zone: ZoneInfo) -> Iterator[str]:
     event = record.event
     closing = f", closing number {event.episode_number}" if event.episode_number else ""
     yield f"  {EventKind(event.kind).label}: {event.subject or 'of something without an id'}{closing}"
@@ -44,7 +55,7 @@ def _event_lines(record: EventRecord) -> Iterator[str]:
     for verdict in record.verdicts:
         yield from _verdict_lines(verdict)
     for delivery in record.deliveries:
-        yield from _delivery_lines(delivery)
+        yield from _delivery_lines(delivery, zone)
 
 
 def _verdict_lines(verdict: StoredVerdict) -> Iterator[str]:
@@ -53,15 +64,19 @@ def _verdict_lines(verdict: StoredVerdict) -> Iterator[str]:
         if text:
             yield f"      {text}"
     if verdict.preview is not None:
-        yield f"      {verdict.preview['connection']}: {verdict.preview['call']}"
+        when = f", {verdict.preview['ask']}" if "ask" in verdict.preview else ""
+        yield f"      {verdict.preview['connection']}: {verdict.preview['call']}{when}"
         yield from _pair_lines(verdict.preview["parameters"], "        ")
 
 
-def _delivery_lines(record: DeliveryRecord) -> Iterator[str]:
+def _delivery_lines(record: DeliveryRecord, zone: ZoneInfo) -> Iterator[str]:
     state = "parked (its connection is paused)" if record.parked else record.state
     reason = f" - {REASON_SENTENCES[Reason(record.reason)]}" if record.reason else ""
     yield f"    delivery {record.id}: {state}{reason}"
     yield f"      {record.rule}: {record.connection} ({record.vendor}) {record.call}, reference {record.reference}"
+    if record.state == DeliveryState.SCHEDULED:
+        what = "will be asked" if record.is_delayed else "next try" if record.attempts else "due"
+        yield f"      {what} at {_at(record.due, zone)}; not sent after {_at(record.expires_at, zone)}"
     if record.replay_of:
         yield f"      replays {record.replay_of}"
     if not record.attempts:

@@ -49,6 +49,8 @@ def apply(file: str, dry_run: bool) -> None:
     )
     for change in compare_documents(stored, checked.document):
         click.echo(str(change))
+    for warning in checked.warnings:
+        click.echo(f"Warning: {warning}", err=True)
     if dry_run:
         click.echo("Nothing was changed: this was a dry run.")
         return

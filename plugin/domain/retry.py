@@ -58,7 +58,8 @@ def decide_next(
             return Settlement(
                 DeliveryState.SCHEDULED, Reason.DONE, words, due=due, counts=False, next_step=step, memory=memory
             )
-        case Uncertain(reason=reason, words=words) if not repeat_safe:
+        # An answer that says "done" in words we do not know is no reason to ask once more, whatever a rule says.
+        case Uncertain(reason=reason, words=words) if not repeat_safe or reason is Reason.UNRECOGNISED:
             return Settlement(DeliveryState.UNCERTAIN, reason, words)
         case Uncertain(reason=reason, words=words):
             wait, counts = delay_before(attempts + 1, chance), True

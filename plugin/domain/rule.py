@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from plugin.domain.event import EventKind, Value
+from plugin.domain.schedule import Ask
 from plugin.domain.verdict import Cause, Decision, Verdict
 
 OPERATORS: Final = (
@@ -61,7 +62,11 @@ class AnyOf:
 
 @dataclass(frozen=True)
 class Rule:
-    """A tenant's decision. sources: names of those it listens to, None for all. id: of its row, kept over edits."""
+    """A tenant's decision. id: of its row, kept over edits.
+
+    sources: names of those it listens to, None for all. ask: when. resend: make a call again whose fate is unknown, at
+    the risk that a person is asked twice; otherwise it is held for somebody to decide.
+    """
 
     id: str
     name: str
@@ -73,6 +78,8 @@ class Rule:
     events: tuple[EventKind, ...] = ()
     conditions: tuple[Condition | AnyOf, ...] = ()
     parameters: Mapping[str, str] = field(default_factory=dict)
+    ask: Ask = field(default_factory=Ask)
+    resend: bool = False
 
 
 def choose_rules(

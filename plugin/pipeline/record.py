@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from plugin.domain.delivery import FRESHNESS
 from plugin.domain.event import Event, EventKind
 from plugin.domain.identity import Mint
+from plugin.domain.schedule import window_of
 from plugin.pipeline.draft import Draft, Drafted, Episodes, decide_episode, digest, status_of
 from plugin.pipeline.plan import PlannedCall, PlannedVerdict
 from plugin.registry import InboundAnswer
@@ -162,6 +162,7 @@ def _record_verdict(
 def _new_delivery(
     tenant_id: str, delivery_id: str, draft: Draft, call: PlannedCall, unit_id: str, now: datetime
 ) -> deliveries.NewDelivery:
+    window = window_of(call.bound.rule.ask, now)
     return deliveries.NewDelivery(
         id=delivery_id,
         connection_id=call.bound.connection_id,
@@ -173,9 +174,10 @@ def _new_delivery(
         step=call.step,
         parameters=call.parameters,
         person=person_mark(tenant_id, draft.event),
-        due=now,
-        expires_at=now + FRESHNESS,
+        due=window.due,
+        expires_at=window.expires_at,
         created_at=now,
+        resend=call.bound.rule.resend,
     )
 
 
@@ -199,6 +201,7 @@ def _preview(call: PlannedCall) -> dict[str, Any]:
         "vendor": call.bound.vendor,
         "call": call.bound.rule.call,
         "parameters": dict(call.parameters),
+        "ask": str(call.bound.rule.ask),
     }
 
 

@@ -7,10 +7,11 @@ from typing import Final
 from sqlalchemy import Connection
 
 from plugin import registry
-from plugin.domain.delivery import FRESHNESS, DeliveryState
+from plugin.domain.delivery import DeliveryState
 from plugin.domain.episode import Episode
 from plugin.domain.event import Event
 from plugin.domain.identity import Mint
+from plugin.domain.schedule import window_of_replay
 from plugin.errors import NotAllowed, NotFound, Unreadable
 from plugin.pipeline.plan import Circumstances, PlannedCall, plan_call
 from plugin.pipeline.record import person_mark
@@ -41,6 +42,7 @@ def replay_delivery(db: Connection, mint: Mint, tenant_id: str, delivery_id: str
         _refuse_replayed(receipt, record)
     call, event, stored = _planned_anew(db, mint, receipt, record)
     now = mint.now()
+    window = window_of_replay(call.bound.rule.ask, now)
     new = deliveries.NewDelivery(
         id=mint.id(),
         connection_id=call.bound.connection_id,
@@ -52,9 +54,10 @@ def replay_delivery(db: Connection, mint: Mint, tenant_id: str, delivery_id: str
         step=call.step,
         parameters=call.parameters,
         person=person_mark(tenant_id, event),
-        due=now,
-        expires_at=now + FRESHNESS,
+        due=window.due,
+        expires_at=window.expires_at,
         created_at=now,
+        resend=call.bound.rule.resend,
         replay_of=record.id,
     )
     deliveries.add_delivery(db, tenant_id, new)

@@ -19,7 +19,10 @@ _PARKED_AT_ONCE: Final = 500
 
 @dataclass(frozen=True)
 class NewDelivery:
-    """unit_id: what the rule asks for at most once: the episode, or the event where there is none."""
+    """unit_id: what the rule asks for at most once: the episode, or the event where there is none.
+
+    resend: the rule wants the call made again when nobody knows whether it was.
+    """
 
     id: str
     connection_id: str
@@ -34,6 +37,7 @@ class NewDelivery:
     due: datetime
     expires_at: datetime
     created_at: datetime
+    resend: bool = False
     replay_of: str | None = None
 
 
@@ -55,6 +59,7 @@ def add_delivery(db: Connection, tenant_id: str, new: NewDelivery) -> None:
             "step": new.step,
             "due": new.due,
             "expires_at": new.expires_at,
+            "resend": new.resend,
             "created_at": new.created_at,
         },
     )

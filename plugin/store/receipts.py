@@ -20,6 +20,7 @@ from plugin.store.tables import (
     reports,
     rules,
     sources,
+    tenants,
     triggers,
     verdicts,
 )
@@ -83,6 +84,12 @@ class DeliveryRecord:
     attempts: Sequence[Attempt]
     reports: Sequence[Report]
 
+    @property
+    def is_delayed(self) -> bool:
+        """Whether it waits for a first call that its rule wants later than the event came in."""
+        is_waiting = self.state == DeliveryState.SCHEDULED and not self.parked
+        return is_waiting and not self.attempts and self.due > self.created_at
+
 
 @dataclass(frozen=True)
 class EventRecord:
@@ -93,13 +100,14 @@ class EventRecord:
 
 @dataclass(frozen=True)
 class Receipt:
-    """body: None where retention has removed it."""
+    """body: None where retention has removed it. timezone: the tenant's, in which its times are shown."""
 
     id: str
     tenant_id: str
     source: str
     source_kind: str
     source_state: str
+    timezone: str
     received_at: datetime
     method: str
     cause: str | None
@@ -136,6 +144,7 @@ def receipt(db: Connection, tenant_id: str, receipt_id: str) -> Receipt | None:
                 sources.c.name.label("source"),
                 sources.c.kind.label("source_kind"),
                 sources.c.state.label("source_state"),
+                tenants.c.timezone,
                 triggers.c.received_at,
                 triggers.c.method,
                 triggers.c.cause,
@@ -143,6 +152,7 @@ def receipt(db: Connection, tenant_id: str, receipt_id: str) -> Receipt | None:
                 triggers.c.duplicates,
             )
             .join(sources, sources.c.id == triggers.c.source_id)
+            .join(tenants, tenants.c.id == triggers.c.tenant_id)
             .where(triggers.c.tenant_id == tenant_id, triggers.c.id == receipt_id)
         )
         .mappings()

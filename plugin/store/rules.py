@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from plugin.domain.event import EventKind
 from plugin.domain.rule import AnyOf, Condition, Rule
+from plugin.domain.schedule import Ask
 from plugin.store.database import put_row
 from plugin.store.tables import connections, events, rules, triggers, verdicts
 
@@ -74,6 +75,11 @@ def write_rule(rule: Rule) -> dict[str, Any]:
         "conditions": [_write_condition(condition) for condition in rule.conditions],
         "call": rule.call,
         "parameters": dict(rule.parameters),
+        "ask": {
+            "delay_minutes": rule.ask.delay // timedelta(minutes=1),
+            "expires_hours": rule.ask.fresh_for // timedelta(hours=1),
+        },
+        "when_uncertain": "resend" if rule.resend else "hold",
     }
 
 
@@ -90,7 +96,19 @@ def read_rule(rule_id: str, name: str, connection: str, definition: Mapping[str,
         events=tuple(EventKind(kind) for kind in definition["events"]),
         conditions=tuple(read_condition(condition) for condition in definition["conditions"]),
         parameters=definition["parameters"],
+        ask=_read_ask(definition.get("ask") or {}),
+        resend=definition.get("when_uncertain") == "resend",
     )
+
+
+def _read_ask(definition: Mapping[str, int]) -> Ask:
+    """As the row of a rule or the tenant's file has it; either may leave out what it says nothing about."""
+    ask = Ask()
+    if "delay_minutes" in definition:
+        ask = replace(ask, delay=timedelta(minutes=definition["delay_minutes"]))
+    if "expires_hours" in definition:
+        ask = replace(ask, fresh_for=timedelta(hours=definition["expires_hours"]))
+    return ask
 
 
 def _write_condition(condition: Condition | AnyOf) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from plugin.surveys.base import (
     filled,
     outcome_for_status,
     read_object,
+    retry_after,
     words_of,
 )
 
@@ -185,7 +186,7 @@ def read_response(call: SurveyCall, response: OutboundResponse, step: str, memor
         return Rejected(Reason.REFUSED, clean_words(words))
     if response.status == 500:
         # The list of codes says of 500: try again, or ask support.
-        return RetryLater(Reason.VENDOR_UNAVAILABLE, clean_words(words))
+        return RetryLater(Reason.VENDOR_UNAVAILABLE, clean_words(words), retry_after(response))
     # 400 means "bad request or wrong token", so it must not pause the connection by itself: see `outcome_for_status`.
     return outcome_for_status(response, words=words)
 

@@ -1,11 +1,12 @@
 """A tenant's configuration as YAML: read, check, compare, write."""
 
 from plugin.tenant_file.apply import Applied, apply_configuration, stored_document
-from plugin.tenant_file.check import CheckedTenant, check_document
+from plugin.tenant_file.check import RESEND_WARNING, CheckedTenant, check_document, may_ask_twice
 from plugin.tenant_file.compare import Change, compare_documents
 from plugin.tenant_file.document import dump_document, empty_document, read_document
 
 __all__ = [
+    "RESEND_WARNING",
     "Applied",
     "Change",
     "CheckedTenant",
@@ -14,6 +15,7 @@ __all__ = [
     "compare_documents",
     "dump_document",
     "empty_document",
+    "may_ask_twice",
     "read_document",
     "stored_document",
 ]

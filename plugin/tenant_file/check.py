@@ -25,6 +25,11 @@ Environment = Callable[[str], str | None] | None
 
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _GONE: Final = object()
+#: What a rule with `when_uncertain: resend` means for people.
+RESEND_WARNING: Final = (
+    "a call whose answer is lost is made again, so a person may be asked twice; leave out when_uncertain to have such "
+    "calls held for you to decide."
+)
 _KINDS: Final = ("sources", "connections", "rules")
 
 
@@ -32,11 +37,12 @@ _KINDS: Final = ("sources", "connections", "rules")
 class CheckedTenant:
     """A configuration without a fault. document: complete, in one form, its secrets filled in as `Secret`.
 
-    rules: as values, in order, without the ids of their rows.
+    rules: as values, in order, without the ids of their rows. warnings: what is allowed, but should be known.
     """
 
     document: Document
     rules: Sequence[Rule]
+    warnings: Sequence[str] = ()
 
     @property
     def slug(self) -> str:
@@ -66,7 +72,23 @@ def check_document(
         raise TenantFileInvalid(check.problems)
     whole = {key: shaped.top[key] for key in ("tenant", "name", "timezone", "language")}
     parts = {"sources": sources, "connections": connections, "rules": shaped.all["rules"]}
-    return CheckedTenant(_in_order(whole | parts), rules)
+    vendors = {item["name"]: item["vendor"] for item in connections}
+    return CheckedTenant(_in_order(whole | parts), rules, list(_warnings(rules, vendors)))
+
+
+def _warnings(rules: Sequence[Rule], vendors: Mapping[str, str]) -> Iterator[str]:
+    """What each rule risks. vendors: by the name of a connection."""
+    for rule in rules:
+        if may_ask_twice(rule, vendors[rule.connection]):
+            yield f"rule {rule.name}: {RESEND_WARNING}"
+
+
+def may_ask_twice(rule: Rule, vendor: str) -> bool:
+    """Whether the rule has calls made again that the vendor does not document as harmless to repeat."""
+    if not rule.resend or vendor not in registry.vendor_names():
+        return False
+    call = registry.vendor(vendor).VENDOR.calls.get(rule.call)
+    return call is not None and not all(step.repeat_safe for step in call.steps)
 
 
 def wrap_secrets(values: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
@@ -304,7 +326,18 @@ def _wrap_part(item: Mapping[str, Any], kind_key: str, part: str) -> Document:
 _ORDER: Final[Mapping[str, Sequence[str]]] = {
     "sources": ("name", "kind", "state", "key", "credentials"),
     "connections": ("name", "vendor", "settings"),
-    "rules": ("name", "enabled", "stop", "sources", "when", "connection", "call", "parameters"),
+    "rules": (
+        "name",
+        "enabled",
+        "stop",
+        "sources",
+        "when",
+        "ask",
+        "connection",
+        "call",
+        "when_uncertain",
+        "parameters",
+    ),
 }
 
 

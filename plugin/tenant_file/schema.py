@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
+from plugin.domain.delivery import FRESHNESS
 from plugin.domain.event import CATALOGUE, EventKind, is_known
+from plugin.domain.fields import Number
 from plugin.domain.rule import LISTED, OPERATORS, VALUELESS
+from plugin.domain.schedule import LONGEST_DELAY_MINUTES, LONGEST_FRESHNESS_HOURS
 
 SLUG_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 NAME_PATTERN: Final = r"^\w([\w .:&+()-]{0,61}[\w)])?$"
 KEY_PATTERN: Final = r"^[A-Za-z0-9_-]{16,128}$"
-
-#: Keys that a later version brings: refused by name, so that nobody believes they already work.
-_LATER_RULE_KEYS: Final = ("ask", "when_uncertain")
 
 _MESSAGES: Final[dict[str, Any]] = {
     "required": "is required.",
@@ -46,6 +47,10 @@ def _name() -> fields.String:
 
 def _flag(default: bool) -> fields.Boolean:
     return fields.Boolean(load_default=default, error_messages={"invalid": "must be true or false."})
+
+
+def _number(minimum: int, maximum: int) -> Number:
+    return Number(label="", minimum=minimum, maximum=maximum)
 
 
 def _list(inner: fields.Field[Any], **kwargs: Any) -> fields.List[Any]:
@@ -146,6 +151,23 @@ class WhenSchema(_Strict):
     conditions = _list(fields.Nested(ConditionSchema), load_default=list)
 
 
+class AskSchema(_Strict):
+    delay_minutes = _number(0, LONGEST_DELAY_MINUTES)
+    expires_hours = _number(1, LONGEST_FRESHNESS_HOURS)
+
+    @validates_schema
+    def ends_in_time(self, data: dict[str, Any], **_kwargs: Any) -> None:
+        """Both count from the same moment, so a delay that is not shorter would never ask anybody."""
+        delay = data.get("delay_minutes", 0)
+        hours = data.get("expires_hours", FRESHNESS // timedelta(hours=1))
+        if timedelta(minutes=delay) >= timedelta(hours=hours):
+            raise ValidationError(
+                f"{delay} minutes must be less than {hours} h, after which nothing is sent any more; shorten it or raise "
+                "expires_hours.",
+                "delay_minutes",
+            )
+
+
 class RuleSchema(_Strict):
     name = _name()
     enabled = _flag(default=True)
@@ -155,15 +177,8 @@ class RuleSchema(_Strict):
     connection = _text(required=True)
     call = _text(required=True)
     parameters = _mapping(values=_text(), load_default=dict)
-
-    def handle_error(self, error: ValidationError, data: Any, *, many: bool, **kwargs: Any) -> None:
-        """Say of a key that a later version brings that it comes, not that it is unknown."""
-        messages = error.messages
-        for item in messages.values() if many and isinstance(messages, dict) else [messages]:
-            for key in _LATER_RULE_KEYS:
-                if isinstance(item, dict) and key in item:
-                    item[key] = ["is not supported by this version yet; leave it out."]
-        super().handle_error(error, data, many=many, **kwargs)
+    ask = fields.Nested(AskSchema, error_messages=_only_required())
+    when_uncertain = _text(validate=validate.OneOf(["hold", "resend"], error="must be hold or resend."))
 
 
 class TenantSchema(_Strict):

@@ -45,11 +45,15 @@ blueprint = Blueprint("configuration", __name__, url_prefix="/configuration")
 
 @dataclass(frozen=True)
 class Difference:
-    """What saving would do. lines: of a unified diff of both texts, secrets masked. cancelled: deliveries it ends."""
+    """What saving would do. lines: of a unified diff of both texts, secrets masked. cancelled: deliveries it ends.
+
+    warnings: what is allowed, but should be known before.
+    """
 
     changes: Sequence[Change]
     lines: Sequence[str]
     cancelled: int
+    warnings: Sequence[str]
 
     @property
     def adds_source(self) -> bool:
@@ -81,7 +85,7 @@ def check() -> str | tuple[str, int]:
         with desk().database.read() as db:
             tenant = _present(db)
             _refuse_outdated(tenant, base)
-            difference = _difference(db, tenant, _checked(db, tenant, text).document)
+            difference = _difference(db, tenant, _checked(db, tenant, text))
     except (NotAllowed, TenantFileInvalid) as error:
         return _refusal(text, base, error)
     if not difference.changes:
@@ -123,7 +127,7 @@ def ask_restore(version: int) -> str | tuple[str, int]:
         tenant = _present(db)
         former = _former(db, tenant, version)
         try:
-            difference = _difference(db, tenant, _recheck(former).document)
+            difference = _difference(db, tenant, _recheck(former))
         except TenantFileInvalid as error:
             return render_template("not_restorable.html", version=version, problems=error.problems), 422
     return render_template("restore.html", difference=difference, version=version, base=tenant.version)
@@ -202,12 +206,13 @@ def _with_name(problem: Problem, document: Mapping[str, Any]) -> Problem:
     return problem
 
 
-def _difference(db: Connection, tenant: Tenant, after: Document) -> Difference:
-    before = stored_document(db, desk().vault, tenant)
+def _difference(db: Connection, tenant: Tenant, checked: CheckedTenant) -> Difference:
+    before, after = stored_document(db, desk().vault, tenant), checked.document
     return Difference(
         compare_documents(before, after),
         _compare_lines(dump_document(before), dump_document(after)),
         _count_cancelled(db, tenant.id, after),
+        checked.warnings,
     )
 
 

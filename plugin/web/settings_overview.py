@@ -12,12 +12,14 @@ from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from sqlalchemy import Connection
 from werkzeug import Response
 
+from plugin.domain.schedule import Ask
 from plugin.manifest import load_manifest
 from plugin.redaction import MASK
 from plugin.store import connections, rules, sources, workers
 from plugin.store.connections import StoredConnection
 from plugin.store.rules import BoundRule
 from plugin.store.sources import StoredKey, StoredSource
+from plugin.tenant_file import may_ask_twice
 from plugin.vault import key_place
 from plugin.web.desk import desk
 from plugin.web.health import WORKER_ALIVE
@@ -60,6 +62,15 @@ class RuleRow:
 
     bound: BoundRule
     counts: Mapping[str, int]
+
+    @property
+    def waits(self) -> str:
+        """When it asks, for a rule that says so; empty for one that asks as all do."""
+        return str(self.bound.rule.ask) if self.bound.rule.ask != Ask() else ""
+
+    @property
+    def may_ask_twice(self) -> bool:
+        return may_ask_twice(self.bound.rule, self.bound.vendor)
 
 
 @blueprint.get("/")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -20,6 +21,18 @@ def test_a_recorded_message_is_fed_in_and_its_receipt_shown(acme: Commands) -> N
     assert "Ticket closed: ticket:35436, closing number 1" in told
     assert "csat: ask - The rule applies, so the survey call is made." in told
     assert "email = l•••@example.com" in told
+
+
+def test_a_receipt_says_in_the_tenants_time_when_a_person_will_be_asked(commands: Commands) -> None:
+    commands.apply(TENANT.replace("connection: lab\n", "connection: lab\n    ask: {delay_minutes: 30}\n"))
+    tried = commands.run("trigger", "acme", "desk", str(ZENDESK / "ticket_closed.json"), "--dry-run").stdout
+    assert "lab: add_respondent, 30 minutes after the event came in, and no more after 3 days" in tried
+    delivery = commands.close_ticket()
+
+    told = commands.run("receipt", delivery["id"]).stdout
+
+    due = datetime.fromisoformat(delivery["due"]).astimezone(ZoneInfo("Europe/Warsaw"))
+    assert f"will be asked at {due:%Y-%m-%d %H:%M:%S %Z}; not sent after " in told
 
 
 def test_the_same_recording_again_is_told_as_a_repetition(acme: Commands) -> None:

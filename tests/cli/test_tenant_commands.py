@@ -74,7 +74,7 @@ def test_removing_a_rule_cancels_what_waits_for_it(acme: Commands) -> None:
         ("language: pl", "language: Polish!", r"language: must be a language tag"),
         ("tenant: acme", "tenant: Acme Ltd", r"tenant: may hold a-z"),
         ("  - name: csat", "\t- name: csat", r"line 12, column 1: .*tabs"),
-        ("connection: lab", "connection: lab\n    ask: {}", r"rules\[0\]\.ask: is not supported by this version yet"),
+        ("connection: lab", "connection: lab\n    ask: []", r"rules\[0\]\.ask: must be a list of keys"),
     ],
 )
 def test_a_fault_in_the_file_is_told_with_its_place(commands: Commands, old: str, new: str, complaint: str) -> None:
@@ -84,6 +84,21 @@ def test_a_fault_in_the_file_is_told_with_its_place(commands: Commands, old: str
     assert refused.stdout == ""
     assert commands.run("tenant", "list").stdout == ""
     assert "canary" not in refused.output
+
+
+def test_what_a_rule_says_of_time_and_uncertainty_is_told_warned_of_and_exported(commands: Commands) -> None:
+    commands.apply()
+    more = "ask: {delay_minutes: 30, expires_hours: 24}\n    when_uncertain: resend"
+
+    told = commands.apply(TENANT.replace("connection: lab\n", f"connection: lab\n    {more}\n"), "--dry-run")
+
+    assert "rule csat: ask is set to {delay_minutes: 30, expires_hours: 24}." in told.stdout
+    assert "rule csat: when_uncertain is set to resend." in told.stdout
+    assert "Warning: rule csat: a call whose answer is lost is made again" in told.stderr
+    commands.apply(TENANT.replace("connection: lab\n", f"connection: lab\n    {more}\n"))
+    exported = commands.run("export", "acme").stdout
+    assert "  ask:\n    delay_minutes: 30\n    expires_hours: 24\n" in exported
+    assert "  when_uncertain: resend\n" in exported
 
 
 def test_a_secret_can_come_from_the_environment(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:

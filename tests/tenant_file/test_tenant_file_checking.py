@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from plugin.domain.schedule import Ask
 from plugin.errors import TenantFileInvalid
 from plugin.redaction import Secret
 from plugin.tenant_file import check_document, compare_documents, dump_document, read_document
@@ -65,12 +68,9 @@ def problems(text, **more):
         ("    connection: lab", "    sources: [des]\n    connection: lab", "rules[0].sources[0]: there is no source"),
         ("    connection: lab", "    sources: []\n    connection: lab", "rules[0].sources: must name at least one"),
         ("    connection: lab", "    stop: maybe\n    connection: lab", "rules[0].stop: must be true or false."),
-        ("    connection: lab", "    ask: 5%\n    connection: lab", "rules[0].ask: is not supported by this version"),
-        (
-            "    connection: lab",
-            "    when_uncertain: resend\n    connection: lab",
-            "rules[0].when_uncertain: is not supported by this version yet",
-        ),
+        ("    connection: lab", "    ask: 5%\n    connection: lab", "rules[0].ask: must be a list of keys."),
+        ("    connection: lab", "    ask: {after: 5}\n    connection: lab", "rules[0].ask.after: is not known here."),
+        ("    connection: lab", "    when_uncertain: ask\n    connection: lab", "rules[0].when_uncertain: must be"),
         ("rules:", "rules: none\nold:", "rules: must be a list."),
     ],
 )  # fmt: skip
@@ -80,6 +80,60 @@ def test_a_fault_is_told_with_its_place_and_what_would_be_right(before, after, p
     told = problems(ACME.replace(before, after, 1))
 
     assert [one for one in told if one.startswith(problem)], told
+
+
+@pytest.mark.parametrize(
+    ("ask", "problem"),
+    [
+        ("{delay_minutes: -1}", "delay_minutes: must be between 0 and 43200."),
+        ("{delay_minutes: 43201, expires_hours: 720}", "delay_minutes: must be between 0 and 43200."),
+        ("{delay_minutes: 1.5}", "delay_minutes: must be a whole number."),
+        ("{delay_minutes: soon}", "delay_minutes: must be a whole number."),
+        ("{delay_minutes: }", "delay_minutes: must be a whole number."),
+        ("{expires_hours: 0}", "expires_hours: must be between 1 and 720."),
+        ("{expires_hours: 721}", "expires_hours: must be between 1 and 720."),
+        (
+            "{delay_minutes: 60, expires_hours: 1}",
+            "delay_minutes: 60 minutes must be less than 1 h, after which",
+        ),
+        ("{delay_minutes: 4320}", "delay_minutes: 4320 minutes must be less than 72 h, after which"),
+        ("{delay_minutes: 43200, expires_hours: 720}", "delay_minutes: 43200 minutes must be less than 720 h"),
+    ],
+)
+def test_a_time_to_ask_that_cannot_be_is_told_with_its_place(ask, problem):
+    told = problems(ACME.replace("    connection: lab", f"    ask: {ask}\n    connection: lab"))
+
+    assert [one for one in told if one.startswith(f"rules[0].ask.{problem}")], told
+
+
+@pytest.mark.parametrize(
+    ("ask", "delay", "fresh_for"),
+    [
+        ("{}", timedelta(0), timedelta(hours=72)),
+        ("{delay_minutes: 0}", timedelta(0), timedelta(hours=72)),
+        ("{delay_minutes: '59', expires_hours: 1}", timedelta(minutes=59), timedelta(hours=1)),
+        ("{delay_minutes: 4319}", timedelta(minutes=4319), timedelta(hours=72)),
+        ("{delay_minutes: 43199, expires_hours: 720}", timedelta(minutes=43199), timedelta(days=30)),
+    ],
+)
+def test_a_rule_says_when_it_asks(ask, delay, fresh_for):
+    [rule] = checked(ACME.replace("    connection: lab", f"    ask: {ask}\n    connection: lab")).rules
+
+    assert rule.ask == Ask(delay, fresh_for)
+
+
+def test_a_rule_that_may_ask_twice_is_warned_of_and_one_that_holds_is_not():
+    resending = checked(ACME.replace("    connection: lab", "    when_uncertain: resend\n    connection: lab"))
+    holding = checked(ACME.replace("    connection: lab", "    when_uncertain: hold\n    connection: lab"))
+
+    assert [rule.resend for rule in (*resending.rules, *holding.rules)] == [True, False]
+    assert holding.warnings == []
+    [warning] = resending.warnings
+    assert warning.startswith("rule csat: a call whose answer is lost is made again, so a person may be asked twice")
+
+
+def test_what_a_rule_leaves_unsaid_is_not_written_into_its_file():
+    assert {"ask", "when_uncertain"}.isdisjoint(checked().document["rules"][0])
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,14 @@ def test_the_difference_is_shown_before_anything_is_saved(installation, acme, ad
     assert stored(installation, acme)["name"] == "Acme"
 
 
+def test_a_rule_that_may_ask_twice_is_warned_of_before_it_is_saved(installation, acme, admin):
+    text, base = editor(admin)
+
+    page = words(send(admin, "check", text.replace("  call: add", "  when_uncertain: resend\n  call: add", 1), base))
+
+    assert "rule solved: a call whose answer is lost is made again, so a person may be asked twice" in page
+
+
 def test_a_changed_secret_is_named_and_never_shown_outside_the_kept_text(installation, acme, admin):
     text, base = editor(admin)
     written = text.replace("bearer: {secret: set}", "bearer: brand-new-token", 1)

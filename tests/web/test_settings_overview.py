@@ -120,6 +120,16 @@ def test_rules_are_shown_with_what_they_decided_in_the_last_week(installation, a
     assert "after a chat Chat ended Add a respondent to a collector → spare 0 3 0" in page
 
 
+def test_a_rule_says_when_it_asks_and_that_it_may_ask_twice(installation, acme, admin):
+    assert "may ask twice" not in words(admin.get("/settings/"))
+    more = "ask: {delay_minutes: 30, expires_hours: 24}\n  when_uncertain: resend"
+    installation.apply(CONFIGURATION.replace("- name: solved", f"- name: solved\n  {more}"))
+
+    page = words(admin.get("/settings/"))
+
+    assert "→ lab, 30 minutes after the event came in, and no more after 1 day may ask twice" in page
+
+
 def test_a_rule_that_is_switched_off_says_so(installation, acme, admin):
     installation.apply(CONFIGURATION.replace("- name: solved", "- name: solved\n  enabled: false"))
 

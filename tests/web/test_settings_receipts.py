@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import update
@@ -156,6 +158,16 @@ def test_a_receipt_shows_the_call_before_it_is_made(installation, acme, admin):
     assert f"crk {installation.delivery(acme, receipt_id).reference}" in page
     assert "It waits for its turn." in page
     assert "Not sent after" in page
+
+
+def test_a_receipt_shows_when_a_person_will_be_asked(installation, acme, admin):
+    installation.apply(CONFIGURATION.replace("- name: solved", "- name: solved\n  ask: {delay_minutes: 90}"))
+    receipt = installation.close_ticket(acme)
+
+    page = words(admin.get(f"/settings/receipts/{receipt}"))
+
+    due = (installation.clock() + timedelta(minutes=90)).astimezone(ZoneInfo("Europe/Warsaw"))
+    assert f"Will be asked at {due.day} {due:%b %Y, %H:%M:%S} Not sent after" in page
 
 
 def test_a_repeated_message_is_counted(installation, acme, admin):
