@@ -16,7 +16,11 @@ from plugin.store.tables import connections, deliveries, lanes
 
 @dataclass(frozen=True)
 class StoredConnection:
-    """A connection's row; `settings` is sealed."""
+    """A connection's row with its lane's; `settings` is sealed.
+
+    probe_at: when one call is let through a pause to see whether the vendor takes it again. in_flight_cap: calls that
+    may be under way at a time. calls_per_minute: None for as many as come.
+    """
 
     id: str
     tenant_id: str
@@ -27,6 +31,9 @@ class StoredConnection:
     paused_reason: str | None
     paused_words: str | None
     last_success_at: datetime | None
+    probe_at: datetime | None
+    in_flight_cap: int
+    calls_per_minute: int | None
 
 
 _CONNECTION_COLUMNS = (
@@ -39,16 +46,20 @@ _CONNECTION_COLUMNS = (
     connections.c.paused_reason,
     connections.c.paused_words,
     connections.c.last_success_at,
+    lanes.c.probe_at,
+    lanes.c.in_flight_cap,
+    lanes.c.calls_per_minute,
 )
 
 
 def connections_of(db: Connection, tenant_id: str) -> list[StoredConnection]:
     query = (
         select(*_CONNECTION_COLUMNS)
+        .join(lanes, lanes.c.connection_id == connections.c.id)
         .where(connections.c.tenant_id == tenant_id, connections.c.removed_at.is_(None))
         .order_by(connections.c.position)
     )
-    return [StoredConnection(*row) for row in db.execute(query)]
+    return [StoredConnection(**row) for row in db.execute(query).mappings()]
 
 
 def connection_by_name(db: Connection, tenant_id: str, name: str) -> StoredConnection:
@@ -63,6 +74,17 @@ def put_connection(db: Connection, tenant_id: str, values: Mapping[str, Any], no
     """Insert or change a connection by its id; a new one gets its lane."""
     if put_row(db, connections, tenant_id, values):
         db.execute(insert(lanes).values(connection_id=values["id"], tenant_id=tenant_id, served_at=now))
+
+
+def put_limits(
+    db: Connection, tenant_id: str, connection_id: str, *, in_flight: int, calls_per_minute: int | None
+) -> None:
+    """Say how many calls may be under way through a connection at a time, and may begin in a minute (None: any)."""
+    db.execute(
+        update(lanes)
+        .where(lanes.c.tenant_id == tenant_id, lanes.c.connection_id == connection_id)
+        .values(in_flight_cap=in_flight, calls_per_minute=calls_per_minute)
+    )
 
 
 def remove_connection(db: Connection, tenant_id: str, connection_id: str, now: datetime) -> None:

@@ -106,6 +106,12 @@ sources = Table(
     Column("removed_at", UtcTime),
     Column("last_request_at", UtcTime),
     Column("last_answer", Integer),
+    # Requests that may come in a minute; NULL: as many as any other source's.
+    Column("limit_per_minute", Integer),
+    # Requests refused because there were too many, how many since when, and the last of them.
+    Column("too_many", Integer, nullable=False, server_default=text("0")),
+    Column("too_many_since", UtcTime),
+    Column("too_many_at", UtcTime),
     Index("uq_sources_tenant_id_name", "tenant_id", "name", unique=True, sqlite_where=text("removed_at IS NULL"),
           postgresql_where=text("removed_at IS NULL")),
 )  # fmt: skip
@@ -360,6 +366,8 @@ attempts = Table(
     Column("method", String(10)),
     Column("url", Text, comment="masked"),
     Column("parameters", JSON, comment="secrets masked"),
+    # How much of the request was handed to the network; NULL where nobody could tell.
+    Column("bytes_sent", Integer),
     Column("status", Integer),
     Column("outcome", String(20)),
     Column("reason", String(30)),

@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from plugin.domain.identity import Mint
+from plugin.domain.limits import IN_FLIGHT
 from plugin.domain.outcome import Reason
 from plugin.errors import NotAllowed, Problem, TenantFileInvalid
 from plugin.redaction import Secret
@@ -120,6 +121,7 @@ class _Writer:
                     "name": item["name"],
                     "kind": item["kind"],
                     "state": item["state"],
+                    "limit_per_minute": item.get("limit_per_minute"),
                     "credentials": self._seal(item["credentials"], credentials_place(self._tenant_id, source_id)),
                     "position": position,
                 },
@@ -168,6 +170,14 @@ class _Writer:
                 "position": position,
             }
             connections.put_connection(self._db, self._tenant_id, values, self._now)
+            limits = item.get("limits", {})
+            connections.put_limits(
+                self._db,
+                self._tenant_id,
+                connection_id,
+                in_flight=limits.get("in_flight", IN_FLIGHT),
+                calls_per_minute=limits.get("calls_per_minute"),
+            )
         return ids
 
     def _resume_if_mended(self, known: StoredConnection, item: Mapping[str, Any]) -> None:

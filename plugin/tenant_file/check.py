@@ -324,8 +324,8 @@ def _wrap_part(item: Mapping[str, Any], kind_key: str, part: str) -> Document:
 
 
 _ORDER: Final[Mapping[str, Sequence[str]]] = {
-    "sources": ("name", "kind", "state", "key", "credentials"),
-    "connections": ("name", "vendor", "settings"),
+    "sources": ("name", "kind", "state", "limit_per_minute", "key", "credentials"),
+    "connections": ("name", "vendor", "settings", "limits"),
     "rules": (
         "name",
         "enabled",

@@ -13,6 +13,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 from plugin.domain.delivery import FRESHNESS
 from plugin.domain.event import CATALOGUE, EventKind, is_known
 from plugin.domain.fields import Number
+from plugin.domain.limits import MOST_CALLS_PER_MINUTE, MOST_IN_FLIGHT, MOST_REQUESTS_PER_MINUTE
 from plugin.domain.rule import LISTED, OPERATORS, VALUELESS
 from plugin.domain.schedule import LONGEST_DELAY_MINUTES, LONGEST_FRESHNESS_HOURS
 
@@ -97,12 +98,19 @@ class SourceSchema(_Strict):
     state = _text(load_default="live", validate=validate.OneOf(["live", "test"], error="must be live or test."))
     credentials = _mapping(load_default=dict)
     key = fields.Raw()
+    limit_per_minute = _number(1, MOST_REQUESTS_PER_MINUTE)
+
+
+class LimitsSchema(_Strict):
+    in_flight = _number(1, MOST_IN_FLIGHT)
+    calls_per_minute = _number(1, MOST_CALLS_PER_MINUTE)
 
 
 class ConnectionSchema(_Strict):
     name = _name()
     vendor = _text(required=True)
     settings = _mapping(load_default=dict)
+    limits = fields.Nested(LimitsSchema, error_messages=_only_required())
 
 
 class ConditionSchema(_Strict):
@@ -162,8 +170,8 @@ class AskSchema(_Strict):
         hours = data.get("expires_hours", FRESHNESS // timedelta(hours=1))
         if timedelta(minutes=delay) >= timedelta(hours=hours):
             raise ValidationError(
-                f"{delay} minutes must be less than {hours} h, after which nothing is sent any more; shorten it or raise "
-                "expires_hours.",
+                f"{delay} minutes must be less than {hours} h, after which nothing is sent any more; shorten it "
+                "or raise expires_hours.",
                 "delay_minutes",
             )
 
