@@ -1,26 +1,28 @@
-"""Commands about what came in and what went out: trigger, receipt, deliveries, replay, cancel."""
+"""Commands about what came in and what went out: trigger, receipt, deliveries, cancel."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from plugin.app import Parts
+from plugin.cli.chosen import delivery_by_id, for_each
+from plugin.cli.default_command import GroupWithDefault
 from plugin.cli.receipt_text import receipt_json, receipt_lines
+from plugin.cli.resolve import resolve
 from plugin.cli.session import parts, print_json
 from plugin.domain.delivery import DeliveryState
 from plugin.errors import NotFound, SurveyPluginError, Unreadable
 from plugin.pipeline.accept import UnreadableKept
 from plugin.pipeline.draft import Draft
-from plugin.pipeline.replay import replay_delivery
 from plugin.redaction import mask_addresses
 from plugin.registry import InboundRequest, read_recording
-from plugin.store import deliveries as stored_deliveries
 from plugin.store import receipts, sources, tenants
 from plugin.store.receipts import PARKED, DeliveryRecord
+from plugin.store.resolutions import cancel_delivery
 from plugin.store.sources import StoredSource
 
 
@@ -61,7 +63,20 @@ def _accept(opened: Parts, source: StoredSource, request: InboundRequest) -> lis
     return list(receipt_lines(kept)) if kept is not None else []
 
 
-@click.command()
+@click.group(
+    cls=GroupWithDefault,
+    default="list",
+    options_metavar="",
+    subcommand_metavar="TENANT [OPTIONS] | resolve [IDS]... [OPTIONS]",
+)
+def deliveries() -> None:
+    """List TENANT's deliveries, or resolve those that are uncertain.
+
+    `deliveries TENANT` is short for `deliveries list TENANT`, whose help names its options.
+    """
+
+
+@deliveries.command(name="list")
 @click.argument("tenant")
 @click.option(
     "--state",
@@ -70,7 +85,7 @@ def _accept(opened: Parts, source: StoredSource, request: InboundRequest) -> lis
 )
 @click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="The newest this many.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def deliveries(tenant: str, state: str | None, limit: int, as_json: bool) -> None:
+def list_deliveries(tenant: str, state: str | None, limit: int, as_json: bool) -> None:
     """List TENANT's deliveries, the newest first."""
     opened = parts()
     with opened.database.read() as db:
@@ -106,35 +121,19 @@ def receipt(id_or_reference: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("ids", nargs=-1, required=True)
-@click.option("--again", is_flag=True, help="Also where the person may have got an invitation already.")
-def replay(ids: Sequence[str], again: bool) -> None:
-    """Make the calls of deliveries once more, each as a new delivery, by the rules as they are now."""
-    opened = parts()
-
-    def replay_one(delivery_id: str) -> str:
-        with opened.database.write() as db:
-            record = _delivery(db, delivery_id)
-            new = replay_delivery(db, opened.mint, record.tenant_id, record.id, again=again)
-        return f"{delivery_id}: replayed as {new}."
-
-    _for_each(ids, replay_one)
-
-
-@click.command()
-@click.argument("ids", nargs=-1, required=True)
 def cancel(ids: Sequence[str]) -> None:
     """Cancel deliveries that are still to be sent, or that are uncertain."""
     opened = parts()
 
     def cancel_one(delivery_id: str) -> str:
         with opened.database.write() as db:
-            record = _delivery(db, delivery_id)
-            done = stored_deliveries.cancel_by_id(db, record.tenant_id, record.id, opened.mint.now())
+            record = delivery_by_id(db, delivery_id)
+            done = cancel_delivery(db, record.tenant_id, record.id, decided_by="command", now=opened.mint.now())
         if not done:
             raise SurveyPluginError(f"{delivery_id}: it is {record.state}, so it cannot be cancelled any more.")
         return f"{delivery_id}: cancelled."
 
-    _for_each(ids, cancel_one)
+    for_each(ids, cancel_one)
 
 
 def _draft_lines(draft: Draft) -> list[str]:
@@ -169,24 +168,6 @@ def _delivery_json(record: DeliveryRecord) -> Mapping[str, Any]:
     }
 
 
-def _delivery(db: Any, delivery_id: str) -> DeliveryRecord:
-    record = receipts.delivery_by_id(db, delivery_id)
-    if record is None:
-        raise NotFound(f"{delivery_id}: there is no such delivery.")
-    return record
+deliveries.add_command(resolve)
 
-
-def _for_each(ids: Sequence[str], act: Callable[[str], str]) -> None:
-    """Do it for each id; what fails is told and does not keep the others. Exit code 1 when any failed."""
-    failed = False
-    for item in ids:
-        try:
-            click.echo(act(item))
-        except SurveyPluginError as error:
-            click.echo(str(error), err=True)
-            failed = True
-    if failed:
-        click.get_current_context().exit(1)
-
-
-COMMANDS: Sequence[click.Command] = (trigger, deliveries, receipt, replay, cancel)
+COMMANDS: Sequence[click.Command] = (trigger, deliveries, receipt, cancel)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from plugin import __version__
-from plugin.cli import deliveries, demo, doctor, running, tenants
+from plugin.cli import deliveries, demo, doctor, replays, running, tenants
 from plugin.cli.session import complain
 from plugin.errors import SurveyPluginError
 
@@ -43,5 +43,12 @@ def main() -> None:
     """
 
 
-for command in (*running.COMMANDS, *demo.COMMANDS, *tenants.COMMANDS, *deliveries.COMMANDS, *doctor.COMMANDS):
+for command in (
+    *running.COMMANDS,
+    *demo.COMMANDS,
+    *tenants.COMMANDS,
+    *deliveries.COMMANDS,
+    *replays.COMMANDS,
+    *doctor.COMMANDS,
+):
     main.add_command(command)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from plugin.domain.delivery import DeliveryState
+from plugin.domain.delivery import RESOLUTION_SENTENCES, DeliveryState, Resolution
 from plugin.domain.event import EventKind
 from plugin.domain.outcome import REASON_SENTENCES, Reason
 from plugin.domain.verdict import Cause
@@ -83,6 +83,9 @@ def _delivery_lines(record: DeliveryRecord, zone: ZoneInfo) -> Iterator[str]:
         yield from _pair_lines(record.parameters, "        ")
     for attempt in record.attempts:
         yield from _attempt_lines(attempt)
+    for decided in record.resolutions:
+        said = RESOLUTION_SENTENCES[Resolution(decided.resolution)]
+        yield f"      decided at {decided.decided_at:%Y-%m-%d %H:%M:%S} UTC by {decided.decided_by}: {said}"
 
 
 def _attempt_lines(attempt: Attempt) -> Iterator[str]:

@@ -55,6 +55,36 @@ MOVES: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
 LIVE_STATES: Final = (DeliveryState.SCHEDULED, DeliveryState.CLAIMED, DeliveryState.UNCERTAIN)
 
 
+class Resolution(StrEnum):
+    """What a person says of an uncertain delivery."""
+
+    SENT = "sent"
+    NOT_SENT = "not_sent"
+    CANCEL = "cancel"
+
+    @property
+    def state(self) -> DeliveryState:
+        """What the delivery becomes."""
+        return _RESOLVED[self][0]
+
+    @property
+    def reason(self) -> Reason:
+        return _RESOLVED[self][1]
+
+
+_RESOLVED: Final[Mapping[Resolution, tuple[DeliveryState, Reason]]] = {
+    Resolution.SENT: (DeliveryState.ACCEPTED, Reason.RESOLVED_SENT),
+    Resolution.NOT_SENT: (DeliveryState.SCHEDULED, Reason.RESOLVED_NOT_SENT),
+    Resolution.CANCEL: (DeliveryState.CANCELLED, Reason.CANCELLED),
+}
+
+RESOLUTION_SENTENCES: Final[Mapping[Resolution, str]] = {
+    Resolution.SENT: "It was sent.",
+    Resolution.NOT_SENT: "Nothing was sent; make the call again.",
+    Resolution.CANCEL: "Leave it; nothing more is to be sent.",
+}
+
+
 @dataclass(frozen=True)
 class Settlement:
     """What becomes of a claimed delivery. due: when to try again, for SCHEDULED only.

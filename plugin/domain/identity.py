@@ -26,6 +26,11 @@ def new_id(now: datetime, entropy: Entropy, after: str = "") -> str:
     return _written(max(number, _read(after) + 1))
 
 
+def first_id(moment: datetime) -> str:
+    """The lowest id that can be made at `moment`: ids made before sort before it, so a time range is a range of ids."""
+    return _written(int(moment.timestamp() * 1000) << 80)
+
+
 def _written(number: int) -> str:
     return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
 

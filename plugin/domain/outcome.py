@@ -39,6 +39,8 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     CANCELLED = "cancelled"
     GIVEN_BACK = "given_back"
+    RESOLVED_SENT = "resolved_sent"
+    RESOLVED_NOT_SENT = "resolved_not_sent"
 
 
 REASON_SENTENCES: Mapping[Reason, str] = {
@@ -65,6 +67,8 @@ REASON_SENTENCES: Mapping[Reason, str] = {
     Reason.EXPIRED: "It could not be sent while it was still fresh.",
     Reason.CANCELLED: "It was cancelled.",
     Reason.GIVEN_BACK: "It was handed back before anything was sent.",
+    Reason.RESOLVED_SENT: "A person decided that the invitation was sent.",
+    Reason.RESOLVED_NOT_SENT: "A person decided that nothing was sent; the call is made again.",
 }
 
 #: Reasons that concern the whole connection, not one person: it pauses and shows the vendor's words.

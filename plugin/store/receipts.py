@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_,
 
 from plugin.domain.delivery import DeliveryState
 from plugin.store.events import StoredBody, StoredEvent, StoredVerdict, body_of, events_of, verdicts_of
+from plugin.store.resolutions import Resolved, resolutions_of
 from plugin.store.tables import (
     attempts,
     connections,
@@ -82,6 +83,7 @@ class DeliveryRecord:
     parked: bool
     parameters: Mapping[str, str]
     attempts: Sequence[Attempt]
+    resolutions: Sequence[Resolved]
     reports: Sequence[Report]
 
     @property
@@ -200,6 +202,12 @@ def delivery_by_id(db: Connection, delivery_id: str, tenant_id: str | None = Non
     return found[0] if found else None
 
 
+def delivery_by_name(db: Connection, id_or_reference: str) -> DeliveryRecord | None:
+    """A delivery by its id or its reference, of whichever tenant: for the operator, who sees all."""
+    named = or_(deliveries.c.id == id_or_reference, deliveries.c.reference == id_or_reference)
+    return next(iter(_records(db, _deliveries(named))), None)
+
+
 def deliveries_of_tenant(
     db: Connection, tenant_id: str, *, state: str | None = None, limit: int = 1000
 ) -> list[DeliveryRecord]:
@@ -253,11 +261,13 @@ def _records(db: Connection, query: Select[Any]) -> list[DeliveryRecord]:
     rows = db.execute(query).mappings().all()
     ids = [row["id"] for row in rows]
     made = _attempts(db, ids)
+    decided = resolutions_of(db, ids)
     told = _reports(db, ids)
     return [
         DeliveryRecord(
             **{**row, "parked": bool(row["parked"]), "parameters": row["parameters"] or {}},
             attempts=made.get(row["id"], []),
+            resolutions=decided.get(row["id"], []),
             reports=told.get(row["id"], []),
         )
         for row in rows

@@ -437,17 +437,17 @@ workers = Table(
 
 # --- what people decided --------------------------------------------------------------------------------------------
 
-#: What a person said of an uncertain delivery, for the attempt of that epoch: `sent`, `not_sent` or `cancel`.
+#: What people said of a delivery each time it was uncertain: `sent`, `not_sent` or `cancel`.
 resolutions = Table(
     "resolutions",
     metadata,
     Column("delivery_id", _ID, ForeignKey("deliveries.id", ondelete="CASCADE"), nullable=False),
-    Column("epoch", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
     _tenant(),
     Column("resolution", String(10), nullable=False),
     Column("decided_by", _NAME, nullable=False),
     Column("decided_at", UtcTime, nullable=False),
-    PrimaryKeyConstraint("delivery_id", "epoch"),
+    PrimaryKeyConstraint("delivery_id", "number"),
 )
 
 replays = Table(

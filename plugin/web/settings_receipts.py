@@ -13,13 +13,15 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from sqlalchemy import Connection
 from werkzeug import Response
 
-from plugin.domain.delivery import DeliveryState
+from plugin.domain.delivery import DeliveryState, Resolution
 from plugin.domain.verdict import Decision
 from plugin.errors import NotAllowed
 from plugin.pipeline.replay import replay_delivery
-from plugin.store import deliveries, receipts
+from plugin.store import receipts
 from plugin.store.events import StoredBody, StoredVerdict
 from plugin.store.receipts import Attempt, DeliveryRecord, EventRecord, Receipt
+from plugin.store.resolutions import cancel_delivery
+from plugin.store.resolutions import resolve as resolve_delivery
 from plugin.web import wording
 from plugin.web.desk import desk
 from plugin.web.masking import without_addresses
@@ -30,6 +32,8 @@ PAGE_LENGTH: Final = 30
 _LONGEST_SEARCH: Final = 200
 #: How much of a message's body is shown, characters.
 _SHOWN_BODY: Final = 100_000
+#: Who decides, as receipts keep it.
+_DECIDED_BY: Final = "settings page"
 _NO_TEXT: Final = b"(not shown: this is no text)"
 
 #: States in which a person may cancel a delivery; and in which it may be made once more, without and with a warning.
@@ -106,6 +110,10 @@ class DeliveryCard:
     @property
     def may_cancel(self) -> bool:
         return self.record.state in CANCELLABLE
+
+    @property
+    def may_resolve(self) -> bool:
+        return self.record.state == DeliveryState.UNCERTAIN
 
     @property
     def may_replay(self) -> bool:
@@ -222,12 +230,45 @@ def cancel(delivery_id: str) -> Response:
     tenant_id = visit().tenant.id
     with desk().database.write() as db:
         record = _delivery(db, delivery_id)
-        if not deliveries.cancel_by_id(db, tenant_id, delivery_id, desk().mint.now()):
+        now = desk().mint.now()
+        if not cancel_delivery(db, tenant_id, delivery_id, decided_by=_DECIDED_BY, now=now):
             raise NotAllowed(
                 f"This delivery is {wording.state_word(record.state)} by now and can no longer be cancelled."
             )
     flash("The delivery is cancelled.")
     return _to_receipt(record)
+
+
+@blueprint.get("/deliveries/<delivery_id>/resolve/<resolution>")
+def ask_resolve(delivery_id: str, resolution: str) -> str:
+    """Show what would follow from saying so."""
+    if not visit().may_change:
+        abort(HTTPStatus.FORBIDDEN, "You may look at this delivery but not say what became of it.")
+    with desk().database.read() as db:
+        record = _delivery(db, delivery_id)
+    return render_template("confirm_resolve.html", record=record, resolution=_resolution(resolution))
+
+
+@blueprint.post("/deliveries/<delivery_id>/resolve/<resolution>")
+def resolve(delivery_id: str, resolution: str) -> Response:
+    """Decide an uncertain delivery."""
+    with desk().database.write() as db:
+        record = _delivery(db, delivery_id)
+        said = _resolution(resolution)
+        now = desk().mint.now()
+        state = resolve_delivery(db, record.tenant_id, record.id, said, decided_by=_DECIDED_BY, now=now)
+        if state is None:
+            raise NotAllowed(
+                f"This delivery is {wording.state_word(record.state)} by now, so there is nothing to decide."
+            )
+    flash(f"Kept as you said. The delivery is {wording.state_word(state)}.")
+    return _to_receipt(record)
+
+
+def _resolution(word: str) -> Resolution:
+    if word not in set(Resolution):
+        abort(HTTPStatus.NOT_FOUND)
+    return Resolution(word)
 
 
 @blueprint.get("/deliveries/<delivery_id>/replay")

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Final
 
 from plugin import registry
-from plugin.domain.delivery import DeliveryState
+from plugin.domain.delivery import RESOLUTION_SENTENCES, DeliveryState, Resolution
 from plugin.domain.event import EventKind
 from plugin.domain.outcome import REASON_SENTENCES, Reason
 from plugin.domain.verdict import Cause
@@ -39,6 +39,19 @@ FILTERS: Final[Mapping[str, str]] = {
     NOTHING_SENT: "Nothing to send",
 }
 
+#: What a person may say of an uncertain delivery: the button, and what follows from it.
+RESOLUTIONS: Final[Mapping[str, tuple[str, str]]] = {
+    Resolution.SENT: (
+        "It was sent",
+        "The delivery counts as accepted. Nothing more is sent.",
+    ),
+    Resolution.NOT_SENT: (
+        "It was not sent",
+        "The call is made again at once. If the vendor did get the first one, the person gets a second invitation.",
+    ),
+    Resolution.CANCEL: ("Cancel it", "Nothing more is sent, whatever became of the first call."),
+}
+
 DECISION_WORDS: Final[Mapping[str, str]] = {"ask": "asked", "no": "not asked", "problem": "problem"}
 
 _STATE_WORDS: Final[Mapping[str, str]] = {DeliveryState.CLAIMED: "on its way"}
@@ -58,6 +71,10 @@ def state_word(state: str) -> str:
 def reason_sentence(reason: str | None) -> str:
     """The sentence of a stored reason; empty for one that has none, such as a pause by hand."""
     return REASON_SENTENCES[Reason(reason)] if reason in set(Reason) else ""
+
+
+def resolution_sentence(resolution: str) -> str:
+    return RESOLUTION_SENTENCES[Resolution(resolution)]
 
 
 def cause_sentence(cause: str) -> str:

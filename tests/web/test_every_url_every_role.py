@@ -54,6 +54,7 @@ class Two:
             "receipt_id": self.receipt,
             "delivery_id": self.installation.delivery(self.nordic, self.receipt).id,
             "version": 2,
+            "resolution": "sent",
         }
         urls = self.installation.app.url_map.bind("localhost")
         for rule in urls.map.iter_rules():

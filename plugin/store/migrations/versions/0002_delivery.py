@@ -40,7 +40,7 @@ def _add_resolutions() -> None:
     op.create_table(
         "resolutions",
         sa.Column("delivery_id", sa.String(length=26), nullable=False),
-        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("tenant_id", sa.String(length=26), nullable=False),
         sa.Column("resolution", sa.String(length=10), nullable=False),
         sa.Column("decided_by", sa.String(length=100), nullable=False),
@@ -51,7 +51,7 @@ def _add_resolutions() -> None:
         sa.ForeignKeyConstraint(
             ["tenant_id"], ["tenants.id"], name=op.f("fk_resolutions_tenant_id"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("delivery_id", "epoch", name=op.f("pk_resolutions")),
+        sa.PrimaryKeyConstraint("delivery_id", "number", name=op.f("pk_resolutions")),
     )
 
 
