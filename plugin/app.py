@@ -16,9 +16,10 @@ from typing import Any
 import structlog
 from flask import Flask
 
-from plugin import __version__
+from plugin import __version__, registry
 from plugin.config import Config, load_config
 from plugin.domain.identity import Mint
+from plugin.metrics import Meter, Scrape
 from plugin.outbound import Outbound
 from plugin.pipeline.accept import Acceptor
 from plugin.pipeline.deliver import Deliverer
@@ -52,6 +53,7 @@ class Parts:
     mint: Mint
     signer: LinkSigner
     acceptor: Acceptor
+    meter: Meter
 
     def desk(self) -> Desk:
         return Desk(
@@ -62,6 +64,9 @@ class Parts:
             acceptor=self.acceptor,
             base_url=self.config.base_url,
             extra_origins=self.config.extra_vendor_origins,
+            meter=self.meter,
+            scrape=Scrape(self.database, self.mint.now),
+            operator_token=self.config.operator_token,
         )
 
     def deliverer(self, outbound: Outbound) -> Deliverer:
@@ -76,9 +81,15 @@ class Parts:
             user_agent=f"survey-plugin/{__version__}",
         )
 
+    def close(self) -> None:
+        """Store what was counted and let go of the database."""
+        self.meter.close()
+        self.database.close()
+
     def worker(self, outbound: Outbound) -> Worker:
         name = f"{socket.gethostname()[:60]}-{os.getpid()}-{secrets.token_hex(3)}"
-        return Worker(self.database, self.deliverer(outbound), self.mint, name=name, threads=self.config.worker_threads)
+        threads = self.config.worker_threads
+        return Worker(self.database, self.deliverer(outbound), self.mint, self.meter, name=name, threads=threads)
 
 
 def read_configuration() -> Config:
@@ -103,6 +114,7 @@ def open_parts(config: Config, mint: Mint | None = None) -> Parts:
         mint=mint,
         signer=LinkSigner(config.secret_keys),
         acceptor=Acceptor(database, vault, mint),
+        meter=Meter(database, sources=registry.source_names(), vendors=registry.vendor_names()),
     )
 
 

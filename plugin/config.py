@@ -24,6 +24,7 @@ from plugin.store.opening import sqlite_path
 
 DEFAULT_DATABASE: Final = "sqlite:///var/survey-plugin.db"
 _SHORTEST_SIGNING_KEY: Final = 32
+_SHORTEST_TOKEN: Final = 16
 _DATA_KEY_BYTES: Final = 32
 
 
@@ -38,6 +39,7 @@ class Config:
     extra_vendor_origins: tuple[str, ...] = ()
     outbound_proxy: Secret | None = None
     extra_ca_file: str | None = None
+    operator_token: Secret | None = None
     web_concurrency: int = 1
     worker_threads: int = 32
     log_format: str = "console"
@@ -95,6 +97,7 @@ def _read() -> tuple[dict[str, Any], list[str]]:
         "extra_vendor_origins": env.origins("EXTRA_VENDOR_ORIGINS"),
         "outbound_proxy": env.secret("OUTBOUND_PROXY"),
         "extra_ca_file": env.text("EXTRA_CA_FILE", "") or None,
+        "operator_token": env.secret("OPERATOR_TOKEN"),
         "web_concurrency": env.number("WEB_CONCURRENCY", 1, 1, 64),
         "worker_threads": env.number("WORKER_THREADS", 32, 1, 512),
         "log_format": env.choice("LOG_FORMAT", "console", ["json", "console"]),
@@ -102,6 +105,7 @@ def _read() -> tuple[dict[str, Any], list[str]]:
     problems += _base_url_problems(values["base_url"])
     problems += _proxy_problems(values["outbound_proxy"])
     problems += _ca_problems(values["extra_ca_file"])
+    problems += _token_problems(values["operator_token"])
     return values, problems
 
 
@@ -200,6 +204,17 @@ def _ca_problems(path: str | None) -> list[str]:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except OSError:  # SSLError is one
         return [f"EXTRA_CA_FILE: {path} is not a readable file of PEM certificates."]
+    return []
+
+
+def _token_problems(token: Secret | None) -> list[str]:
+    if token is None:
+        return []
+    text = token.reveal()
+    if len(text) < _SHORTEST_TOKEN:
+        return [f"OPERATOR_TOKEN: is shorter than {_SHORTEST_TOKEN} characters."]
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        return ["OPERATOR_TOKEN: holds a blank or a character that no HTTP header can carry; use letters and digits."]
     return []
 
 

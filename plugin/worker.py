@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
@@ -20,6 +20,8 @@ import structlog
 from plugin.domain.delivery import CALL_DEADLINE
 from plugin.domain.identity import Mint
 from plugin.errors import StoreUnavailable
+from plugin.metrics import FLUSH_EVERY, Meter
+from plugin.metrics.catalogue import ATTEMPTS, CALL_SECONDS, CLAIM_SECONDS, CLAIMED, DUE_TO_CLAIM_SECONDS, SETTLED
 from plugin.pipeline.deliver import Claim, Deliverer, Finished
 from plugin.store import claims, deliveries, events, links, workers
 from plugin.store.database import Database
@@ -41,10 +43,13 @@ log = structlog.get_logger()
 class Worker:
     """Delivers with `threads` senders. name: for attempts and heartbeats, unique among the workers of a database."""
 
-    def __init__(self, database: Database, deliverer: Deliverer, mint: Mint, *, name: str, threads: int) -> None:
+    def __init__(
+        self, database: Database, deliverer: Deliverer, mint: Mint, meter: Meter, *, name: str, threads: int
+    ) -> None:
         self._database = database
         self._deliverer = deliverer
         self._mint = mint
+        self._meter = meter
         self._name = name
         self._threads = threads
         self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
@@ -55,6 +60,7 @@ class Worker:
             _Chore(_RECOVERY, self._recover),
             _Chore(_CHECKPOINT, database.checkpoint),
             _Chore(_CLEANING, self._clean),
+            _Chore(FLUSH_EVERY, meter.flush),
         )
 
     def run(self, stop: threading.Event) -> None:
@@ -64,6 +70,7 @@ class Worker:
             while not stop.is_set():
                 self._guarded(partial(self._turn, senders), stop)
             self._drain()
+        self._meter.close()
         self._guarded(self._say_goodbye, stop)
         log.info("worker stopped", worker=self._name)
 
@@ -106,6 +113,7 @@ class Worker:
     def _claim_and_settle(self, free: int) -> list[Claim]:
         finished = list(self._unsettled)
         hanging = sum(claim.row.hanging for claim in self._under_way.values())
+        began = time.monotonic()
         with self._database.write() as db:
             claimed = self._deliverer.claim_and_settle(
                 db,
@@ -114,6 +122,8 @@ class Worker:
                 free=free,
                 free_for_hanging=max(max(self._threads // 4, 1) - hanging, 0),
             )
+        self._meter.observe(CLAIM_SECONDS, time.monotonic() - began)
+        self._count(finished, claimed)
         # Only now is it durable; had the transaction failed, all of it would be settled the next time.
         for item in finished:
             self._under_way.pop((item.row.id, item.row.epoch), None)
@@ -127,6 +137,19 @@ class Worker:
             )
         self._unsettled.clear()
         return claimed
+
+    def _count(self, finished: Sequence[Finished], claimed: Sequence[Claim]) -> None:
+        """What one transaction has settled and claimed, once it is durable."""
+        meter, now = self._meter, self._mint.now()
+        meter.observe(CLAIMED, len(claimed))
+        for claim in claimed:
+            meter.observe(DUE_TO_CLAIM_SECONDS, max((now - claim.row.due).total_seconds(), 0.0))
+        for item in finished:
+            vendor, settlement, attempt = item.row.vendor, item.settlement, item.attempt
+            meter.count(SETTLED, vendor, settlement.state, settlement.reason)
+            meter.count(ATTEMPTS, vendor, attempt.outcome.replace(" ", "_"))
+            if attempt.duration is not None:
+                meter.observe(CALL_SECONDS, attempt.duration, vendor)
 
     def _free(self) -> int:
         return self._threads - len(self._under_way)

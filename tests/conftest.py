@@ -115,7 +115,7 @@ def parts(config: Config, clock: Clock) -> Iterator[Parts]:
     """Everything that web, worker and commands share, over a database with its tables."""
     opened = open_parts(config, Mint(clock, secrets.token_bytes))
     yield opened
-    opened.database.close()
+    opened.close()
 
 
 @pytest.fixture

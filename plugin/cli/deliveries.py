@@ -16,6 +16,7 @@ from plugin.cli.resolve import resolve
 from plugin.cli.session import parts, print_json
 from plugin.domain.delivery import DeliveryState
 from plugin.errors import NotFound, SurveyPluginError, Unreadable
+from plugin.metrics.catalogue import CANCELLED
 from plugin.pipeline.accept import UnreadableKept
 from plugin.pipeline.draft import Draft
 from plugin.redaction import mask_addresses
@@ -24,6 +25,7 @@ from plugin.store import receipts, sources, tenants
 from plugin.store.receipts import PARKED, DeliveryRecord
 from plugin.store.resolutions import cancel_delivery
 from plugin.store.sources import StoredSource
+from plugin.web.counting import count_acceptance
 
 
 @click.command()
@@ -56,6 +58,7 @@ def _dry_run(opened: Parts, source: StoredSource, request: InboundRequest) -> li
 
 def _accept(opened: Parts, source: StoredSource, request: InboundRequest) -> list[str]:
     accepted = opened.acceptor.accept(source, request, verified=True)
+    count_acceptance(opened.meter, source.kind, accepted)
     if accepted.receipt is None:
         return []
     with opened.database.read() as db:
@@ -131,6 +134,7 @@ def cancel(ids: Sequence[str]) -> None:
             done = cancel_delivery(db, record.tenant_id, record.id, decided_by="command", now=opened.mint.now())
         if not done:
             raise SurveyPluginError(f"{delivery_id}: it is {record.state}, so it cannot be cancelled any more.")
+        opened.meter.count(CANCELLED)
         return f"{delivery_id}: cancelled."
 
     for_each(ids, cancel_one)

@@ -80,6 +80,7 @@ def _checks(config: Config) -> Iterator[Callable[[], Iterator[Finding]]]:
     yield lambda: _keys(opened)
     yield lambda: _workers(opened)
     yield lambda: _base_url(config, opened)
+    yield lambda: _metrics(config)
 
 
 def _folder(path: Path, keys: Path) -> Iterator[Finding]:
@@ -200,6 +201,13 @@ def _clock(date: str | None) -> Iterator[Finding]:
         yield "fault", f"This machine's clock and the one behind BASE_URL are {away.total_seconds():.0f} s apart."
     else:
         yield "fine", "The clock agrees with the one behind BASE_URL."
+
+
+def _metrics(config: Config) -> Iterator[Finding]:
+    if config.operator_token is None:
+        yield "note", "OPERATOR_TOKEN is not set: /metrics shows nothing to anybody."
+    else:
+        yield "fine", "/metrics is shown for the OPERATOR_TOKEN."
 
 
 def _tell(word: str, sentence: str) -> None:

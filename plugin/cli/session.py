@@ -40,7 +40,7 @@ def parts(*, create: bool = False) -> Parts:
 def open_for_command(config: Config) -> Parts:
     """The parts as they are, whatever the state of the database; closed when the command ends."""
     opened = open_parts(config)
-    click.get_current_context().call_on_close(opened.database.close)
+    click.get_current_context().call_on_close(opened.close)
     return opened
 
 

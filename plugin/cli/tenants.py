@@ -11,6 +11,7 @@ import click
 from plugin.app import Parts
 from plugin.cli.session import parts, read_text
 from plugin.errors import NotAllowed
+from plugin.metrics.catalogue import CANCELLED
 from plugin.pipeline.forget import find_person, forget_person
 from plugin.store import connections, links, sources, tenants
 from plugin.store.links import Link
@@ -58,6 +59,7 @@ def apply(file: str, dry_run: bool) -> None:
         applied = apply_configuration(
             db, opened.vault, opened.mint, checked, saved_by="command", base=tenant.version if tenant else None
         )
+    opened.meter.count(CANCELLED, by=applied.cancelled)
     if not applied.changes:
         click.echo(f"{checked.slug} is as the file says already.")
     if applied.cancelled:
@@ -195,6 +197,7 @@ def forget(tenant: str, address: str, yes: bool, search_only: bool) -> None:
         click.confirm("Erase all of it?", abort=True)
     with opened.database.write() as db:
         erased = forget_person(db, owner.id, address, opened.mint.now())
+    opened.meter.count(CANCELLED, by=erased.cancelled)
     with opened.database.read() as db:
         left = find_person(db, owner.id, address)
     click.echo(f"Erased; cancelled deliveries that were waiting: {erased.cancelled}. Searched again: {left.sentence()}")

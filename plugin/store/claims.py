@@ -39,6 +39,7 @@ class ClaimedRow:
     epoch: int
     resend: bool
     hanging: bool
+    due: datetime
     expires_at: datetime
 
 
@@ -151,6 +152,7 @@ _CLAIMED_ROWS: Final = (
         deliveries.c.lease_epoch.label("epoch"),
         deliveries.c.resend,
         lanes.c.hanging,
+        deliveries.c.due,
         deliveries.c.expires_at,
     )
     .join(lanes, lanes.c.connection_id == deliveries.c.connection_id)

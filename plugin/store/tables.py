@@ -336,6 +336,8 @@ deliveries = Table(
           postgresql_where=text("state = 'scheduled'")),
     Index("ix_deliveries_lease", "connection_id", "leased_until", sqlite_where=text("state = 'claimed'"),
           postgresql_where=text("state = 'claimed'")),
+    Index("ix_deliveries_uncertain", "connection_id", "id", sqlite_where=text("state = 'uncertain'"),
+          postgresql_where=text("state = 'uncertain'")),
     Index("ix_deliveries_tenant_id_state", "tenant_id", "state", "id"),
 )  # fmt: skip
 
@@ -485,4 +487,16 @@ replay_items = Table(
     Column("refusal", String(20)),
     Column("detail", Text, nullable=False, server_default=text("''")),
     PrimaryKeyConstraint("replay_id", "position"),
+)
+
+# --- what metrics count -------------------------------------------------------------------------------------------
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", _NAME, nullable=False),
+    # The values of its labels as a JSON list, in the order that the metric declares.
+    Column("labels", String(200), nullable=False),
+    Column("value", Float, nullable=False),
+    PrimaryKeyConstraint("name", "labels"),
 )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from plugin.store.tables import workers
+
+#: A worker whose heartbeat is older than this is taken for dead.
+ALIVE: Final = timedelta(seconds=20)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import structlog
 from flask import Flask, Response, g, request
 from flask_wtf import CSRFProtect
 
-from plugin.web import config_links, health, receive, settings
+from plugin.web import config_links, health, receive, scraping, settings
 from plugin.web.desk import EXTENSION, Desk
 from plugin.web.pages import prepare_pages
 from plugin.web.sessions import SESSION_LENGTH
@@ -63,6 +63,7 @@ def create_web_app(desk: Desk, *, signing_keys: Sequence[str]) -> Flask:
     csrf.exempt(receive.blueprint)
     app.register_blueprint(receive.blueprint)
     app.register_blueprint(health.blueprint)
+    app.register_blueprint(scraping.blueprint)
     app.register_blueprint(config_links.blueprint)
     app.register_blueprint(settings.blueprint)
     prepare_pages(app)

@@ -9,7 +9,9 @@ from typing import Final, cast
 from flask import current_app
 
 from plugin.domain.identity import Mint
+from plugin.metrics import Meter, Scrape
 from plugin.pipeline.accept import Acceptor
+from plugin.redaction import Secret
 from plugin.signing import LinkSigner
 from plugin.store.database import Database
 from plugin.vault import Vault
@@ -19,7 +21,10 @@ EXTENSION: Final = "survey-plugin"
 
 @dataclass(frozen=True)
 class Desk:
-    """base_url: where this installation is reached from outside, without a slash at the end."""
+    """base_url: where this installation is reached from outside, without a slash at the end.
+
+    operator_token: what a scrape has to show; None where nobody may scrape.
+    """
 
     database: Database
     vault: Vault
@@ -28,6 +33,9 @@ class Desk:
     acceptor: Acceptor
     base_url: str
     extra_origins: Sequence[str]
+    meter: Meter
+    scrape: Scrape
+    operator_token: Secret | None = None
 
     def trigger_url(self, key: str) -> str:
         """The address that a source is called at. It is a secret."""

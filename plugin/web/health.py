@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from http import HTTPStatus
-from typing import Final
 
 from flask import Blueprint, Response, jsonify
 
 from plugin.errors import StoreBroken, StoreUnavailable
 from plugin.store import workers
 from plugin.web.desk import desk
-
-#: A worker whose heartbeat is older than this is taken for dead.
-WORKER_ALIVE: Final = timedelta(seconds=20)
 
 blueprint = Blueprint("health", __name__)
 
@@ -33,5 +28,5 @@ def readyz() -> Response | tuple[Response, int]:
             seen = workers.all_workers(db)
     except (StoreUnavailable, StoreBroken) as error:
         return jsonify(status="not ready", store=str(error)), HTTPStatus.SERVICE_UNAVAILABLE
-    alive = sum(desk().mint.now() - worker.seen_at < WORKER_ALIVE for worker in seen)
+    alive = sum(desk().mint.now() - worker.seen_at < workers.ALIVE for worker in seen)
     return jsonify(status="ready", store="takes writes", workers_alive=alive)

@@ -10,13 +10,14 @@ from http import HTTPStatus
 from typing import Final
 
 import structlog
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, g, jsonify, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from plugin.errors import SignatureInvalid, SurveyPluginError
 from plugin.pipeline.accept import UnreadableKept
 from plugin.registry import InboundRequest
 from plugin.store.sources import StoredSource
+from plugin.web.counting import count_trigger
 from plugin.web.desk import desk
 
 #: The largest body that is read, bytes.
@@ -29,6 +30,7 @@ _KEY: Final = re.compile(r"[A-Za-z0-9_-]{16,128}")
 log = structlog.get_logger()
 
 blueprint = Blueprint("receive", __name__)
+blueprint.after_request(count_trigger)
 
 
 @blueprint.route("/triggers/<key>", methods=["GET", "POST", "PUT"])
@@ -39,6 +41,7 @@ def trigger(key: str) -> Response | tuple[Response, int]:
     source = desk().acceptor.source_for(key) if _KEY.fullmatch(key) else None
     if source is None:
         return jsonify(error="There is no such address."), HTTPStatus.NOT_FOUND
+    g.source_kind = source.kind
     if request.method == "HEAD" or (request.method == "GET" and not request.query_string):
         # Helpdesks and people try an address this way before they use it.
         return jsonify(status="This address is ready to receive triggers."), HTTPStatus.OK
@@ -66,7 +69,7 @@ def _take(key: str, source: StoredSource, body: bytes) -> Response | tuple[Respo
         body=body,
     )
     try:
-        acceptance = acceptor.accept(source, inbound, key=key)
+        g.acceptance = acceptance = acceptor.accept(source, inbound, key=key)
     except SignatureInvalid:
         acceptor.note_refusal(source, HTTPStatus.UNAUTHORIZED)
         return jsonify(error="The request does not prove who sent it."), HTTPStatus.UNAUTHORIZED

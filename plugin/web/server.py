@@ -12,6 +12,8 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
+from plugin.web.desk import EXTENSION
+
 
 class QuietLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
     """Sends gunicorn's own log the way of all others, where it is masked. Its access log would hold keys and tokens."""
@@ -50,8 +52,17 @@ def gunicorn_settings(workers: int) -> dict[str, Any]:
         "accesslog": None,
         "logger_class": QuietLogger,
         "control_socket_disable": True,
+        "worker_exit": _store_counts,
         "worker_tmp_dir": str(memory) if memory.is_dir() and os.access(memory, os.W_OK) else None,
     }
+
+
+def _store_counts(_arbiter: object, worker: Any) -> None:
+    """Called in one of gunicorn's workers at its end: what it has counted is stored."""
+    # It has none where the application could not be loaded.
+    desk = getattr(worker.wsgi, "extensions", {}).get(EXTENSION)
+    if desk is not None:
+        desk.meter.close()
 
 
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types

@@ -22,7 +22,6 @@ from plugin.store.sources import StoredKey, StoredSource
 from plugin.tenant_file import may_ask_twice
 from plugin.vault import key_place
 from plugin.web.desk import desk
-from plugin.web.health import WORKER_ALIVE
 from plugin.web.markdown import render_markdown
 from plugin.web.masking import without_addresses
 from plugin.web.sessions import visit
@@ -81,7 +80,7 @@ def show() -> str:
         connection_cards = _connection_cards(db, tenant_id)
         counts = rules.verdict_counts(db, tenant_id, now - COUNTED)
         rule_rows = [RuleRow(bound, counts.get(bound.rule.id, {})) for bound in rules.rules_of(db, tenant_id)]
-        is_working = any(now - worker.seen_at < WORKER_ALIVE for worker in workers.all_workers(db))
+        is_working = any(now - worker.seen_at < workers.ALIVE for worker in workers.all_workers(db))
     return render_template(
         "overview.html",
         source_cards=source_cards,

@@ -92,7 +92,7 @@ class Installation:
         self.app = create_app(parts=self.parts)
 
     def close(self) -> None:
-        self.parts.database.close()
+        self.parts.close()
 
     def apply(self, text: str, saved_by: str = "command") -> Tenant:
         """Save a configuration as the operator does; gives the tenant as it is then."""

@@ -1,4 +1,4 @@
-"""Limits, probes and rates of lanes; what people decided; bulk replays."""
+"""Limits, probes and rates of lanes; what people decided; bulk replays; counters."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -92,4 +92,18 @@ def _add_replays() -> None:
             ["tenant_id"], ["tenants.id"], name=op.f("fk_replay_items_tenant_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("replay_id", "position", name=op.f("pk_replay_items")),
+    )
+    op.create_index(
+        "ix_deliveries_uncertain",
+        "deliveries",
+        ["connection_id", "id"],
+        sqlite_where=sa.text("state = 'uncertain'"),
+        postgresql_where=sa.text("state = 'uncertain'"),
+    )
+    op.create_table(
+        "counters",
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("labels", sa.String(length=200), nullable=False),
+        sa.Column("value", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("name", "labels", name=op.f("pk_counters")),
     )

@@ -1,0 +1,74 @@
+"""What a scrape reads: the stored counters as they are, and how queue, lanes and workers stand."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from plugin.store import counters, workers
+from plugin.store.database import Database
+from plugin.store.queue_state import QueueState, queue_state
+
+#: For so long the state of the queue is not asked for again: counting a million waiting rows takes a good part of a
+#: second, and several Prometheus servers may ask at once. Seconds.
+KEEP_QUEUE: Final = 5.0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """workers: how many are alive; senders: their threads. heartbeat_age: of the newest, seconds; None: never one."""
+
+    counters: counters.Deltas
+    queue: QueueState
+    oldest_due_age: float
+    workers: int
+    senders: int
+    heartbeat_age: float | None
+    engine: str
+
+
+class Scrape:
+    """Reads for one process. now: the wall clock; monotonic: seconds that only rise."""
+
+    def __init__(
+        self, database: Database, now: Callable[[], datetime], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._database = database
+        self._now = now
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._queue: tuple[float, QueueState] | None = None
+
+    def read(self) -> Reading:
+        """Raises StoreUnavailable, StoreBroken."""
+        queue = self._queue_state()
+        now = self._now()
+        with self._database.read() as db:
+            seen = workers.all_workers(db)
+            alive = [worker for worker in seen if now - worker.seen_at < workers.ALIVE]
+            return Reading(
+                counters=counters.all_counters(db),
+                queue=queue,
+                oldest_due_age=_age(queue.oldest_due, now) or 0.0,
+                workers=len(alive),
+                senders=sum(worker.threads for worker in alive),
+                heartbeat_age=_age(max((worker.seen_at for worker in seen), default=None), now),
+                engine=db.dialect.name,
+            )
+
+    def _queue_state(self) -> QueueState:
+        # Whoever comes while it is being read waits and gets the same.
+        with self._lock:
+            if self._queue is None or self._monotonic() - self._queue[0] >= KEEP_QUEUE:
+                with self._database.read() as db:
+                    self._queue = (self._monotonic(), queue_state(db))
+            return self._queue[1]
+
+
+def _age(moment: datetime | None, now: datetime) -> float | None:
+    """Seconds since then; none for a moment that is still to come, as with clocks that differ a little."""
+    return max((now - moment).total_seconds(), 0.0) if moment is not None else None
