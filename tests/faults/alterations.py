@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -91,17 +93,47 @@ def freeze_at_rest(path: str) -> None:
     Worker._collect = freeze_then_collect
 
 
+def freeze_writing(path: str) -> None:
+    """The process stops itself (SIGSTOP) within a write transaction once the file is there, and removes it."""
+
+    def freeze() -> None:
+        with contextlib.suppress(FileNotFoundError):
+            Path(path).unlink()
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    _before_each_commit(freeze)
+
+
+def be_next_version(migrations: str) -> None:
+    """The program knows one more change of the schema, from that folder."""
+    from plugin.store import schema
+
+    own_config = schema._config
+
+    def next_config() -> Any:
+        config = own_config()
+        config.set_main_option("script_location", migrations)
+        return config
+
+    schema._config = next_config
+
+
 def note_durability(path: str) -> None:
-    """Write down each value of `synchronous` that a connection works with. SQLite only."""
+    """Write down each answer to the question whether commits wait for the disk, as connections are put to work."""
     from sqlalchemy import event
     from sqlalchemy.pool import Pool
 
-    seen: set[int] = set()
+    seen: set[str] = set()
 
     def note(connection: Any, _record: Any, _proxy: Any) -> None:
-        [value] = connection.execute("PRAGMA synchronous").fetchone()
-        if value not in seen:
-            seen.add(value)
+        question = "PRAGMA synchronous" if isinstance(connection, sqlite3.Connection) else "SHOW synchronous_commit"
+        cursor = connection.cursor()
+        [value] = cursor.execute(question).fetchone()
+        cursor.close()
+        if not isinstance(connection, sqlite3.Connection):
+            connection.rollback()
+        if str(value) not in seen:
+            seen.add(str(value))
             with Path(path).open("a", encoding="ascii") as file:
                 file.write(f"{value}\n")
 
@@ -215,17 +247,21 @@ def _half_a_request(fuse: Fuse) -> None:
 
 
 def _before_commit(fuse: Fuse) -> None:
+    _before_each_commit(fuse.burn)
+
+
+def _before_each_commit(act: Callable[[], None]) -> None:
     from plugin.store.database import Database
 
     write = Database.write
 
     @contextmanager
-    def write_then_die(self: Database) -> Iterator[Any]:
+    def write_then_act(self: Database) -> Iterator[Any]:
         with write(self) as connection:
             yield connection
-            fuse.burn()
+            act()
 
-    Database.write = write_then_die
+    Database.write = write_then_act
 
 
 def _after_commit(fuse: Fuse) -> None:
@@ -260,6 +296,8 @@ FAULTS: Mapping[str, Callable[[Any], None]] = {
     "room": limit_room,
     "repeat safe": repeat_safe,
     "freeze": freeze_at_rest,
+    "freeze writing": freeze_writing,
+    "next version": be_next_version,
     "die": die_at,
     "mistake": make_mistake,
     "note durability": note_durability,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import random
 import threading
 import time
 from collections import Counter
@@ -36,13 +37,14 @@ class Report:
 class Desk:
     """Posts reports at an even pace from a few threads, each until a 2xx, which is written down before the next.
 
-    answers: how often each status came; 0 stands for no answer. on_acknowledged: called with their number so far, when
+    ports: where the program answers, one for each web part; may be changed at any time. answers: how often each status
+    came; 0 stands for no answer. on_acknowledged: called with their number so far, when
     a ticket was acknowledged that the program had not known before.
     """
 
-    def __init__(self, port: int, notes: Notes, *, on_acknowledged: Callable[[int], None]) -> None:
+    def __init__(self, ports: Sequence[int], notes: Notes, *, on_acknowledged: Callable[[int], None]) -> None:
         self.answers: Counter[int] = Counter()
-        self._port = port
+        self.ports = ports
         self._notes = notes
         self._on_acknowledged = on_acknowledged
         self._lock = threading.Lock()
@@ -104,7 +106,7 @@ class Desk:
 
     def _post(self, report: Report) -> tuple[int, dict[str, Any]]:
         """Status and answer; 0 and nothing when none came."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", random.choice(self.ports), timeout=10)
         with contextlib.closing(connection):
             try:
                 connection.request("POST", report.path, report.body(), {"Content-Type": "application/json"})

@@ -61,18 +61,13 @@ rules:
 """
 
 
-def sqlite_in(folder: Path) -> str:
-    """The address of a new SQLite database."""
-    return f"sqlite:///{folder / 'plugin.db'}"
-
-
-def wait_until(true: Callable[[], bool], seconds: float, what: str) -> None:
-    """Raises TimeoutError when it does not come true in time."""
+def wait_until(true: Callable[[], bool], seconds: float, what: str, *, pause: float = 0.01) -> None:
+    """Look every `pause` seconds. Raises TimeoutError when it does not come true in time."""
     deadline = time.monotonic() + seconds
     while not true():
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {seconds:g} s: {what}")
-        time.sleep(0.01)
+        time.sleep(pause)
 
 
 class Child:
@@ -129,17 +124,25 @@ class Child:
 
     def terminate(self) -> None:
         """Ask it to stop, and wait until it has."""
-        self._expected_to_end = True
         self._process.terminate()
-        self._process.wait(60)
+        self.wait_done(60)
+
+    def wait_done(self, seconds: float) -> int:
+        """Its exit code, for one that ends by itself. Raises subprocess.TimeoutExpired."""
+        self._expected_to_end = True
+        return self._process.wait(seconds)
+
+    def said(self) -> str:
+        return self.log.read_text("utf-8", "replace")
 
     def freeze(self) -> None:
         os.killpg(self.pid, signal.SIGSTOP)
 
     def wait_frozen(self, seconds: float) -> None:
-        """For a process that stops itself. Raises TimeoutError when it does not."""
-        state = Path(f"/proc/{self.pid}/stat")
-        wait_until(lambda: state.read_text("ascii").rpartition(") ")[2][0] == "T", seconds, f"process {self.pid} stops")
+        """For a process that stops itself, or one of its children. Raises TimeoutError when none does."""
+        wait_until(
+            lambda: any(_is_frozen(pid) for pid in (self.pid, *self.children())), seconds, f"process {self.pid} stops"
+        )
 
     def thaw(self) -> None:
         os.killpg(self.pid, signal.SIGCONT)
@@ -154,7 +157,7 @@ class Installation:
 
     def __init__(self, folder: Path, vendor: str, database_url: str) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self._database_url = database_url
         self._vendor = vendor
         self._secret_key, self._data_key = (urlsafe_b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
@@ -180,9 +183,9 @@ class Installation:
 
     # --- processes --------------------------------------------------------------------------------------------------
 
-    def start(self, command: str, faults: Mapping[str, Any]) -> Child:
-        """Start `web`, `worker` or `serve`, with faults in it and in whatever it starts."""
-        arguments = [command] if command == "worker" else [command, "--port", str(self.port)]
+    def start(self, command: str, faults: Mapping[str, Any], *, port: int | None = None) -> Child:
+        """Start `web`, `worker` or another command, with faults in it and in whatever it starts."""
+        arguments = [command, "--port", str(port or self.port)] if command in {"web", "serve"} else [command]
         path = self.folder / f"{len(self._children):02}-{command}.log"
         with path.open("wb") as log:
             process = subprocess.Popen(
@@ -199,8 +202,8 @@ class Installation:
         self._children.append(child)
         return child
 
-    def wait_for_web(self) -> None:
-        wait_until(self._answers, 30, "the web part answers")
+    def wait_for_web(self, port: int | None = None) -> None:
+        wait_until(lambda: _answers(port or self.port), 30, "the web part answers")
 
     def crashed(self) -> list[str]:
         """A sentence for each process that ended by itself."""
@@ -233,12 +236,6 @@ class Installation:
         if faults:
             environment |= {"PYTHONPATH": os.pathsep.join((str(_INJECT), str(ROOT))), "FAULTS": json.dumps(faults)}
         return environment
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5) as connection:
-            connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
-            return b" 200 " in connection.recv(100)
-        return False
 
     # --- what is stored ---------------------------------------------------------------------------------------------
     # Asked only while a process of the program runs: the last one that closes a SQLite database tidies it up, and that
@@ -275,7 +272,19 @@ class Installation:
             database.close()
 
 
-def _free_port() -> int:
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 5) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        return b" 200 " in connection.recv(100)
+    return False
+
+
+def _is_frozen(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(") ")[2][0] == "T"
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens at."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 

@@ -1,6 +1,6 @@
 """Crash rounds from the command line: one by name and seed, or all of them so many times.
 
-python tests/faults/run.py kill-worker --seed 42
+python tests/faults/run.py kill-worker --seed 42 --engine postgresql
 python tests/faults/run.py --rounds 3
 """
 
@@ -9,36 +9,48 @@ from __future__ import annotations
 import argparse
 import random
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))  # started as a file, Python looks beside it alone
 
 from tests.faults.mistakes import MISTAKES
 from tests.faults.rounds import ROUNDS, run_round
+from tests.faults.stores import STORES, Store
 from tests.faults.trial import Result
 
 _HEAD = (
-    f"{'round':30}{'seed':>8}{'acked':>7}{'lost':>6}{'doubled':>9}{'uncertain':>11}{'in flight':>11}{'recovery s':>12}"
+    f"{'round':30}{'store':>12}{'seed':>8}{'acked':>7}{'lost':>6}{'doubled':>9}{'uncertain':>11}{'in flight':>11}"
+    f"{'recovery s':>12}"
 )
 
 
 def main() -> int:
     options = _options()
-    names = [options.round] if options.round else list(ROUNDS)
     print(_HEAD, flush=True)
-    failed = 0
+    ran = failed = 0
+    for name in STORES if options.engine == "both" else [options.engine]:
+        with STORES[name]() as store:
+            for result in _results(options, store):
+                _show(result)
+                ran += 1
+                failed += bool(result.failures)
+    print(f"{failed} of {ran} rounds failed." if failed else f"Every one of {ran} rounds passed.")
+    return 1 if failed or not ran else 0
+
+
+def _results(options: argparse.Namespace, store: Store) -> Iterator[Result]:
+    names = [options.round] if options.round else list(ROUNDS)
     for number in range(options.rounds):
         for name in names:
-            result = run_round(name, options.seed + number, tickets=options.tickets, mistake=options.mistake)
-            _show(result)
-            failed += bool(result.failures)
-    print(f"{failed} of {options.rounds * len(names)} rounds failed." if failed else "Every round passed.")
-    return 1 if failed else 0
+            if store.name in ROUNDS[name].stores:
+                yield run_round(name, options.seed + number, store, tickets=options.tickets, mistake=options.mistake)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Crash the program under load, and see whether it kept its promises.")
     parser.add_argument("round", nargs="?", choices=ROUNDS, metavar="ROUND", help=f"one of: {', '.join(ROUNDS)}")
+    parser.add_argument("--engine", choices=[*STORES, "both"], default="both", help="the store it works with; both")
     parser.add_argument(
         "--seed",
         type=int,
@@ -54,8 +66,8 @@ def _options() -> argparse.Namespace:
 def _show(result: Result) -> None:
     found = result.judgement
     print(
-        f"{result.round:30}{result.seed:8}{found.acknowledged:7}{len(found.lost):6}{len(found.doubled):9}"
-        f"{len(found.uncertain):11}{result.in_flight:11}{result.recovery:12.1f}",
+        f"{result.round:30}{result.store:>12}{result.seed:8}{found.acknowledged:7}{len(found.lost):6}"
+        f"{len(found.doubled):9}{len(found.uncertain):11}{result.in_flight:11}{result.recovery:12.1f}",
         flush=True,
     )
     for failure in result.failures:

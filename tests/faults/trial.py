@@ -10,22 +10,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from plugin.store.claims import LANE_CAP
 from tests.faults.desk import Desk, Report
-from tests.faults.installation import PATHS, Child, Installation, wait_until
+from tests.faults.installation import PATHS, Child, Installation, free_port, wait_until
 from tests.faults.judge import Judgement, judge
 from tests.faults.notes import Notes
+from tests.faults.stores import Store
 from tests.faults.vendor import ACCEPTS, BUSY, Answer, Behaviour, PretendVendor, Request
 
 #: A lease as short as the rounds use it, seconds; the true one is 45.
 SHORT_LEASE: Final = 3.0
 #: How long after the lease everything must be settled, seconds.
 GRACE: Final = 15.0
-#: SQLite's number for synchronous=FULL.
-_FULL: Final = "2"
+#: How long a round waits for its fault to strike, seconds.
+STRIKE: Final = 20.0
 
 #: Closed tickets in a short round, how many come a second, and the share of them that is reported twice.
 TICKETS: Final = 60
-_PER_SECOND: Final = 100.0
+PER_SECOND: Final = 100.0
 _REPEATED: Final = 0.15
 #: The share of first calls that the vendor puts off.
 _PUT_OFF: Final = 0.1
@@ -39,6 +41,7 @@ class Result:
     """
 
     round: str
+    store: str
     seed: int
     judgement: Judgement
     in_flight: int
@@ -63,7 +66,7 @@ class Trial:
 
     seed: int
     folder: Path
-    fresh_database: Callable[[Path], str]
+    store: Store
     tickets: int
     lease: float | None
     common: dict[str, Any] = field(default_factory=dict)
@@ -72,16 +75,20 @@ class Trial:
         self.random = random.Random(self.seed)
         self.behaviour = Behaviour(decide=self.decide)
         self.failures: list[str] = []
+        self.per_second = PER_SECOND
         # Whether the blow must have met calls under way, or proves nothing.
         self.must_meet_calls = False
+        # Whether no connection may ever get more calls at once than its cap; not so where a caller dies.
+        self.keeps_lane_cap = False
         self._blows: list[Blow] = []
         self._acknowledgements = Notes(self.folder / "acknowledgements.jsonl")
         self._requests = Notes(self.folder / "requests.jsonl")
         self._vendor = PretendVendor(self._requests, self.behaviour)
-        self.installation = Installation(self.folder, self._vendor.origin, self.fresh_database(self.folder))
+        self._database_url = self.store.fresh(self.folder)
+        self.installation = Installation(self.folder, self._vendor.origin, self._database_url)
         self.at_acknowledgement: Callable[[int], None] = lambda _number: None
         self.desk = Desk(
-            self.installation.port,
+            [self.installation.port],
             self._acknowledgements,
             on_acknowledged=self._acknowledged,
         )
@@ -97,12 +104,18 @@ class Trial:
         self._vendor.close()
         self._acknowledgements.close()
         self._requests.close()
+        self.store.remove(self._database_url)
 
     # --- what a round is made of ------------------------------------------------------------------------------------
 
-    def start(self, command: str, **faults: Any) -> Child:
+    def start(self, command: str, *, port: int | None = None, **faults: Any) -> Child:
+        """port: where a web part answers; the installation's first when left out."""
+        self.restarted()
+        return self.installation.start(command, {**self.common, **faults}, port=port)
+
+    def restarted(self) -> None:
+        """From this moment on the time of recovery counts."""
         self._restarted = time.monotonic()
-        return self.installation.start(command, {**self.common, **faults})
 
     def begin(
         self, *, web: Mapping[str, Any] | None = None, worker: Mapping[str, Any] | None = None
@@ -113,16 +126,30 @@ class Trial:
         self.load()
         return children
 
+    def begin_many(self, *, webs: int, workers: int) -> tuple[list[Child], list[Child]]:
+        """Start so many web parts and workers, and the load, shared among the web parts, as soon as all answer."""
+        ports = [self.installation.port, *(free_port() for _ in range(webs - 1))]
+        children = [self.start("web", port=port) for port in ports], [self.start("worker") for _ in range(workers)]
+        for port in ports:
+            self.installation.wait_for_web(port)
+        self.desk.ports = ports
+        self.load()
+        return children
+
+    def spread_load(self, seconds: float) -> None:
+        """Let the load last this long, for what takes its time."""
+        self.per_second = self.tickets / seconds
+
     def load(self) -> None:
         """Let the helpdesk report so many closed tickets, some of them twice: at once, or a while later."""
         reports = [Report(self._ticket(n), self.random.choice(PATHS)) for n in range(self.tickets)]
         for report in self.random.sample(reports, round(self.tickets * _REPEATED)):
             reports.insert(min(reports.index(report) + self.random.choice((1, 1, 20)), len(reports)), report)
-        self.desk.start(reports, per_second=_PER_SECOND)
+        self.desk.start(reports, per_second=self.per_second)
 
     def wait_a_while(self) -> None:
         """Until some moment while the load goes on."""
-        time.sleep(self.random.uniform(0.2, self.tickets / _PER_SECOND))
+        time.sleep(self.random.uniform(0.2, self.tickets / self.per_second))
 
     def some_number(self) -> int:
         """Of a ticket, a request, a transaction: early enough to come in the first half of the load."""
@@ -153,12 +180,13 @@ class Trial:
         self.failures += [*self.installation.crashed(), *self.installation.damages()]
         self.failures += _complaints(judgement, in_flight)
         self.expect("A connection did not wait for the disk when it committed.", so=self._was_durable())
-        return Result(name, self.seed, judgement, in_flight, recovery, self.failures)
+        self.expect("A connection got more calls at once than its cap.", so=self._kept_lane_cap())
+        return Result(name, self.store.name, self.seed, judgement, in_flight, recovery, self.failures)
 
     def _wait_settled(self) -> float:
         """Seconds from the last restart."""
         try:
-            wait_until(self._is_over, self.settled_within, "all deliveries are settled")
+            wait_until(self._is_over, self.settled_within, "all deliveries are settled", pause=0.05)
         except TimeoutError as error:
             self.failures.append(f"{error}.")
         return time.monotonic() - self._restarted
@@ -167,7 +195,10 @@ class Trial:
         return self.installation.live() == 0 or bool(self.installation.crashed())
 
     def _was_durable(self) -> bool:
-        return not self._durability.exists() or set(self._durability.read_text("ascii").split()) == {_FULL}
+        return not self._durability.exists() or set(self._durability.read_text("ascii").split()) == {self.store.durable}
+
+    def _kept_lane_cap(self) -> bool:
+        return not self.keeps_lane_cap or self._vendor.most_at_once <= LANE_CAP
 
     def _acknowledged(self, number: int) -> None:
         self.at_acknowledgement(number)

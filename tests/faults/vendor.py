@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -34,10 +35,11 @@ BUSY: Final = Answer(False, "503 Service Unavailable", b"", "Retry-After: 1\r\n"
 
 @dataclass(frozen=True)
 class Request:
-    """One complete request. number: of all, from 1. attempt: of those for this ticket, from 1."""
+    """One complete request. number: of all, from 1. attempt: of those for this ticket, from 1. token: who calls."""
 
     number: int
     attempt: int
+    token: str
     ticket: str
     reference: str
 
@@ -59,7 +61,10 @@ class PretendVendor:
         self._behaviour = behaviour
         self._lock = threading.Lock()
         self._number = 0
-        self._attempts: dict[str, int] = {}
+        self._attempts: Counter[str] = Counter()
+        self._at_once: Counter[str] = Counter()
+        # The most requests of one caller that were here at the same time.
+        self.most_at_once = 0
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.origin = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, name="vendor", daemon=True).start()
@@ -86,17 +91,22 @@ class PretendVendor:
 
     def _counted(self, head: bytes) -> Request:
         query = parse_qs(urlsplit(head.split(b" ")[1].decode("ascii")).query)
-        [ticket], [reference] = query["custom1"], query["crk"]
+        [ticket], [reference], [token] = query["custom1"], query["crk"], query["apiToken"]
         with self._lock:
             self._number += 1
-            self._attempts[ticket] = self._attempts.get(ticket, 0) + 1
-            return Request(self._number, self._attempts[ticket], ticket, reference)
+            self._attempts[ticket] += 1
+            self._at_once[token] += 1
+            self.most_at_once = max(self.most_at_once, self._at_once[token])
+            return Request(self._number, self._attempts[ticket], token, ticket, reference)
 
     def _answer(self, connection: socket.socket, request: Request) -> None:
         answer = self._behaviour.decide(request)
         self._notes.add(ticket=request.ticket, reference=request.reference, invites=answer.invites)
         self._behaviour.on_read(request)
         time.sleep(self._behaviour.latency)
+        with self._lock:
+            # Before the answer: what the caller does next must not be counted beside it.
+            self._at_once[request.token] -= 1
         connection.sendall(answer.on_the_wire())
         self._behaviour.on_answered(request)
 
