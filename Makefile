@@ -25,8 +25,8 @@ run: $(RUN) ## serve on this machine (ARGS="--port 8080" and so on)
 test: $(DEV) browser ## run all tests (ARGS="-k zendesk" narrows them)
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
-faults: $(DEV) ## crash the program under load and see what was lost or doubled (ROUNDS=3 brings each round three times)
-	$(BIN)/python tests/faults/run.py --rounds $(or $(ROUNDS),1)
+faults: $(DEV) ## crash the program under load and see what was lost or doubled (ROUNDS=3 ENGINE=sqlite|postgresql|both)
+	$(BIN)/python tests/faults/run.py --rounds $(or $(ROUNDS),1) --engine $(or $(ENGINE),both)
 
 check: $(DEV) ## lint and types
 	$(BIN)/ruff format --check .

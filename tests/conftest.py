@@ -44,13 +44,6 @@ def sandbox(_sandbox_server: Sandbox) -> Vendor:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Server]:
-    """A real PostgreSQL, one for each process that runs tests."""
-    with server() as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
 def _migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("migrated") / "test.db"
     _migrate(f"sqlite:///{path}")

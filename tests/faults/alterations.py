@@ -120,6 +120,7 @@ def be_next_version(migrations: str) -> None:
 
 def note_durability(path: str) -> None:
     """Write down each answer to the question whether commits wait for the disk, as connections are put to work."""
+    import psycopg
     from sqlalchemy import event
     from sqlalchemy.pool import Pool
 
@@ -127,11 +128,10 @@ def note_durability(path: str) -> None:
 
     def note(connection: Any, _record: Any, _proxy: Any) -> None:
         question = "PRAGMA synchronous" if isinstance(connection, sqlite3.Connection) else "SHOW synchronous_commit"
-        cursor = connection.cursor()
-        [value] = cursor.execute(question).fetchone()
-        cursor.close()
-        if not isinstance(connection, sqlite3.Connection):
-            connection.rollback()
+        try:
+            [value] = connection.execute(question).fetchone()
+        except psycopg.Error:
+            return  # the server has gone, which the program is to find out by itself
         if str(value) not in seen:
             seen.add(str(value))
             with Path(path).open("a", encoding="ascii") as file:

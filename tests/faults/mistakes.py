@@ -85,6 +85,17 @@ def synchronous_off() -> None:
     event.listen(Pool, "checkout", switch_off)
 
 
+def synchronous_commit_off() -> None:
+    """A commit does not wait for the disk. PostgreSQL only."""
+    from sqlalchemy import event
+    from sqlalchemy.pool import Pool
+
+    def switch_off(connection: Any, _record: Any) -> None:
+        connection.execute("SET synchronous_commit = off")
+
+    event.listen(Pool, "connect", switch_off)
+
+
 def repeat_what_is_uncertain() -> None:
     """A call that may have reached the vendor is made again, though nobody said that repeating it does no harm."""
     from plugin.store import claims
@@ -103,5 +114,6 @@ MISTAKES: Mapping[str, Callable[[], None]] = {
     "settle without epoch": settle_without_epoch,
     "claim without epoch": claim_without_epoch,
     "synchronous off": synchronous_off,
+    "synchronous commit off": synchronous_commit_off,
     "repeat what is uncertain": repeat_what_is_uncertain,
 }
