@@ -85,6 +85,10 @@ class TriggerRefused(SurveyPluginError):
     """An incoming request is not taken."""
 
 
+class TooMany(TriggerRefused):
+    """The source has sent more than it may in a minute. Nothing was stored; the same request may be sent again."""
+
+
 class SignatureInvalid(TriggerRefused):
     """The request does not prove that it comes from the source. The sender is told no more than that."""
 

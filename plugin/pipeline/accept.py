@@ -10,9 +10,10 @@ from typing import Final
 from plugin import registry
 from plugin.domain.event import Event
 from plugin.domain.identity import Mint
-from plugin.errors import SignatureInvalid, StoreUnavailable, Unreadable
+from plugin.errors import SignatureInvalid, StoreUnavailable, TooMany, Unreadable
 from plugin.pipeline.credentials import load_credentials
 from plugin.pipeline.draft import Draft, digest, draft_events
+from plugin.pipeline.gate import Gate
 from plugin.pipeline.record import Acceptance, Outdated, record
 from plugin.redaction import Secret, mask_secrets, mask_unknown_secrets
 from plugin.registry import InboundRequest
@@ -44,6 +45,7 @@ class Acceptor:
         self._database = database
         self._vault = vault
         self._mint = mint
+        self._gate = Gate()
 
     def source_for(self, key: str) -> StoredSource | None:
         """The source whose address ends in `key`, or None. Raises StoreUnavailable."""
@@ -56,13 +58,19 @@ class Acceptor:
         """Take one request: verify it, read it, plan its events and store all of it.
 
         key: the one it came by, remembered as in use. verified: the sender needs no proof (a recorded message that
-        the operator feeds in). Raises SignatureInvalid (nothing is stored), UnreadableKept (a receipt is),
+        the operator feeds in). Raises TooMany and SignatureInvalid (nothing is stored), UnreadableKept (a receipt is),
         StoreUnavailable (nothing is), NotFound when the tenant was removed meanwhile, VaultError.
         """
-        credentials = load_credentials(self._vault, source)
         now = self._mint.now()
+        # A source that has sent its limit is refused before any work is done for it. But only what has proven itself
+        # counts against the limit: somebody who knows no more than the address cannot use it up for the real sender.
+        if not verified and not self._gate.has_room(source, now):
+            raise self._too_many(source, now)
+        credentials = load_credentials(self._vault, source)
         if not verified:
             _verify(source, request, credentials, now)
+            if not self._gate.take(source, now):
+                raise self._too_many(source, now)
         trigger = self._new_trigger(source, request, credentials, now)
         try:
             parsed = registry.source(source.kind).parse(request)
@@ -70,8 +78,13 @@ class Acceptor:
             self._keep_unreadable(source, trigger, key, str(error))
             raise UnreadableKept(str(error), trigger.id) from None
         acceptance = self._plan_and_store(source, trigger, parsed, key) if parsed else Acceptance(None, ())
+        self._write_refused(source, now)
         answer = getattr(registry.source(source.kind), "answer", None)
         return replace(acceptance, answer=answer(request, parsed)) if answer is not None else acceptance
+
+    def _too_many(self, source: StoredSource, now: datetime) -> TooMany:
+        self._gate.refuse(source, now)
+        return TooMany("This source has sent more than it may in a minute; send it again.")
 
     def _plan_and_store(
         self, source: StoredSource, trigger: events.NewTrigger, parsed: Sequence[Event], key: str | None
@@ -98,6 +111,7 @@ class Acceptor:
     def note_refusal(self, source: StoredSource, status: int) -> None:
         """Show on the overview that a request was refused; at most every ten seconds, and never worth an error."""
         now = self._mint.now()
+        self._write_refused(source, now)
         recent = source.last_request_at is not None and now - source.last_request_at < timedelta(seconds=10)
         if recent and source.last_answer == status:
             return
@@ -106,6 +120,17 @@ class Acceptor:
                 sources.note_request(db, source.tenant_id, source.id, key=None, now=now, answer=status)
         except StoreUnavailable:
             return
+
+    def _write_refused(self, source: StoredSource, now: datetime) -> None:
+        """Write down how many requests were too many, if some were and it is time to; never worth an error."""
+        times = self._gate.refused(source, now)
+        if not times:
+            return
+        try:
+            with self._database.write() as db:
+                sources.note_too_many(db, source.tenant_id, source.id, times, now)
+        except StoreUnavailable:
+            self._gate.refuse(source, now, times)
 
     def _new_trigger(
         self, source: StoredSource, request: InboundRequest, credentials: registry.Credentials, now: datetime

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, insert, or_, select, update
 
 from plugin.errors import NotFound
 from plugin.store.database import put_row
@@ -17,7 +17,11 @@ from plugin.store.tables import source_keys, sources
 
 @dataclass(frozen=True)
 class StoredSource:
-    """A source's row; `credentials` is sealed."""
+    """A source's row; `credentials` is sealed.
+
+    limit_per_minute: requests that it may send; None for the usual number. too_many: requests refused for that since
+    too_many_since, the last of them at too_many_at.
+    """
 
     id: str
     tenant_id: str
@@ -27,6 +31,10 @@ class StoredSource:
     credentials: str
     last_request_at: datetime | None
     last_answer: int | None
+    limit_per_minute: int | None
+    too_many: int
+    too_many_since: datetime | None
+    too_many_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,10 @@ _SOURCE_COLUMNS = (
     sources.c.credentials,
     sources.c.last_request_at,
     sources.c.last_answer,
+    sources.c.limit_per_minute,
+    sources.c.too_many,
+    sources.c.too_many_since,
+    sources.c.too_many_at,
 )
 _KEY_COLUMNS = (
     source_keys.c.source_id,
@@ -72,7 +84,7 @@ def sources_of(db: Connection, tenant_id: str) -> list[StoredSource]:
         .where(sources.c.tenant_id == tenant_id, sources.c.removed_at.is_(None))
         .order_by(sources.c.position)
     )
-    return [StoredSource(*row) for row in db.execute(query)]
+    return [StoredSource(**row) for row in db.execute(query).mappings()]
 
 
 def source_by_name(db: Connection, tenant_id: str, name: str) -> StoredSource:
@@ -96,8 +108,8 @@ _SOURCE_BY_KEY: Final = (
 
 def source_by_key(db: Connection, key: str, now: datetime) -> StoredSource | None:
     """The source that this key opens. The key is a secret that names its tenant, so none is given."""
-    row = db.execute(_SOURCE_BY_KEY, {"key": key_hash(key), "now": now}).one_or_none()
-    return StoredSource(*row) if row else None
+    row = db.execute(_SOURCE_BY_KEY, {"key": key_hash(key), "now": now}).mappings().one_or_none()
+    return StoredSource(**row) if row else None
 
 
 def put_source(db: Connection, tenant_id: str, values: Mapping[str, Any]) -> None:
@@ -132,6 +144,27 @@ def note_request(
     db.execute(_NOTE_REQUEST, {"tenant": tenant_id, "source": source_id, "now": now, "answer": answer})
     if key is not None:
         db.execute(_NOTE_KEY, {"tenant": tenant_id, "hash": key_hash(key), "now": now})
+
+
+#: Refusals that lie further apart than this are counted as two floods, of which the second is shown.
+_ONE_FLOOD: Final = timedelta(days=1)
+
+_IS_NEW_FLOOD: Final = or_(sources.c.too_many_at.is_(None), sources.c.too_many_at < bindparam("recent"))
+_NOTE_TOO_MANY: Final = (
+    update(sources)
+    .where(sources.c.tenant_id == bindparam("tenant"), sources.c.id == bindparam("source"))
+    .values(
+        too_many=case((_IS_NEW_FLOOD, bindparam("times")), else_=sources.c.too_many + bindparam("times")),
+        too_many_since=case((_IS_NEW_FLOOD, bindparam("now")), else_=sources.c.too_many_since),
+        too_many_at=bindparam("now"),
+    )
+)
+
+
+def note_too_many(db: Connection, tenant_id: str, source_id: str, times: int, now: datetime) -> None:
+    """Add requests that were refused because there were too many, for the overview."""
+    values = {"tenant": tenant_id, "source": source_id, "times": times, "now": now, "recent": now - _ONE_FLOOD}
+    db.execute(_NOTE_TOO_MANY, values)
 
 
 def keys_of(db: Connection, tenant_id: str, now: datetime) -> dict[str, list[StoredKey]]:

@@ -1,6 +1,6 @@
 """A source's address. The answer never waits for a vendor, and never tells more than the sender has to know.
 
-In this order: 413 too large, 404 unknown key, 401 not proven, 400 proven but unreadable, 202 stored.
+In this order: 413 too large, 404 unknown key, 429 too many, 401 not proven, 400 proven but unreadable, 202 stored.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import structlog
 from flask import Blueprint, Response, g, jsonify, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
-from plugin.errors import SignatureInvalid, SurveyPluginError
+from plugin.errors import SignatureInvalid, SurveyPluginError, TooMany
 from plugin.pipeline.accept import UnreadableKept
 from plugin.registry import InboundRequest
 from plugin.store.sources import StoredSource
@@ -22,7 +22,7 @@ from plugin.web.desk import desk
 
 #: The largest body that is read, bytes.
 LARGEST_BODY: Final = 1024 * 1024
-#: What a sender is told to wait when nothing could be stored, seconds.
+#: What a sender is told to wait when nothing was stored, seconds.
 RETRY_AFTER: Final = 30
 
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{16,128}")
@@ -70,6 +70,9 @@ def _take(key: str, source: StoredSource, body: bytes) -> Response | tuple[Respo
     )
     try:
         g.acceptance = acceptance = acceptor.accept(source, inbound, key=key)
+    except TooMany as error:
+        acceptor.note_refusal(source, HTTPStatus.TOO_MANY_REQUESTS)
+        return _again_later(str(error), HTTPStatus.TOO_MANY_REQUESTS)
     except SignatureInvalid:
         acceptor.note_refusal(source, HTTPStatus.UNAUTHORIZED)
         return jsonify(error="The request does not prove who sent it."), HTTPStatus.UNAUTHORIZED
@@ -82,11 +85,16 @@ def _take(key: str, source: StoredSource, body: bytes) -> Response | tuple[Respo
 
 
 @blueprint.errorhandler(SurveyPluginError)
-def not_stored(error: SurveyPluginError) -> tuple[Response, int, dict[str, str]]:
+def not_stored(error: SurveyPluginError) -> tuple[Response, int]:
     """The store is away, or the installation has a fault: the sender comes again, and the operator may mend it."""
     log.error("trigger not stored", detail=str(error))
-    answer = jsonify(error="Nothing could be stored just now; send it again.")
-    return answer, HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": str(RETRY_AFTER)}
+    return _again_later("Nothing could be stored just now; send it again.", HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def _again_later(sentence: str, status: int) -> tuple[Response, int]:
+    answer = jsonify(error=sentence)
+    answer.headers["Retry-After"] = str(RETRY_AFTER)
+    return answer, status
 
 
 @blueprint.errorhandler(RequestEntityTooLarge)

@@ -12,6 +12,7 @@ from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from sqlalchemy import Connection
 from werkzeug import Response
 
+from plugin.domain.limits import REQUESTS_PER_MINUTE
 from plugin.domain.schedule import Ask
 from plugin.manifest import load_manifest
 from plugin.redaction import MASK
@@ -43,8 +44,12 @@ class Address:
 
 @dataclass(frozen=True)
 class SourceCard:
+    """limit: requests that it may send in a minute. was_flooded: whether it has sent more of late."""
+
     source: StoredSource
     addresses: Sequence[Address]
+    limit: int
+    was_flooded: bool
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,12 @@ def show() -> str:
 def _source_cards(db: Connection, tenant_id: str, now: datetime) -> list[SourceCard]:
     keys = sources.keys_of(db, tenant_id, now)
     return [
-        SourceCard(source, [_address(tenant_id, key) for key in keys.get(source.id, ())])
+        SourceCard(
+            source,
+            [_address(tenant_id, key) for key in keys.get(source.id, ())],
+            limit=source.limit_per_minute or REQUESTS_PER_MINUTE,
+            was_flooded=source.too_many_at is not None and now - source.too_many_at < COUNTED,
+        )
         for source in sources.sources_of(db, tenant_id)
     ]
 

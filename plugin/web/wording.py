@@ -61,6 +61,7 @@ _ANSWER_WORDS: Final[Mapping[int, str]] = {
     HTTPStatus.ACCEPTED: "taken",
     HTTPStatus.BAD_REQUEST: "refused: it could not be read",
     HTTPStatus.UNAUTHORIZED: "refused: it did not prove who sent it; compare the secret on both sides",
+    HTTPStatus.TOO_MANY_REQUESTS: "refused: too many in a minute; the sender was told to come again",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 from flask.testing import FlaskClient
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
+from plugin.registry import InboundRequest
 from plugin.store import sources
 from plugin.store.tenants import Tenant
 from plugin.web.receive import LARGEST_BODY
-from tests.web.installation import CONFIGURATION, Installation
+from tests.web.installation import CONFIGURATION, Installation, words
 
 TICKET = {"ticket": {"id": "1", "requester": {"email": "ada@example.com"}}}
 PROVEN = {"Authorization": "Bearer desk-token"}
@@ -165,6 +167,106 @@ def test_a_fault_of_the_installation_is_503_so_that_the_sender_comes_again(
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
     assert answer.json == {"error": "Nothing could be stored just now; send it again."}
     assert stored(installation) == 0
+
+
+# --- too many ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def limited(installation: Installation, acme: Tenant) -> Tenant:
+    """A tenant whose source may send three requests in a minute, and as many at once."""
+    return installation.apply(CONFIGURATION.replace("{name: desk,", "{name: desk, limit_per_minute: 3,"))
+
+
+def answers(installation: Installation, tenant: Tenant, times: int, **more: str) -> list[int]:
+    bodies = [{"event": {"id": installation.parts.mint.id()}, **TICKET} for _ in range(times)]
+    return [installation.send(tenant, "desk", body, **more).status_code for body in bodies]
+
+
+def flood(installation: Installation, tenant: Tenant) -> tuple[int, datetime | None, datetime | None]:
+    with installation.parts.database.read() as db:
+        source = sources.source_by_name(db, tenant.id, "desk")
+    return source.too_many, source.too_many_since, source.too_many_at
+
+
+def test_a_source_that_sends_too_many_is_told_to_come_again(installation: Installation, limited: Tenant) -> None:
+    assert answers(installation, limited, 4) == [202, 202, 202, 429]
+
+    answer = installation.send(limited, "desk", TICKET)
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "30")
+    assert answer.json == {"error": "This source has sent more than it may in a minute; send it again."}
+    assert stored(installation) == 3
+
+
+def test_who_comes_again_when_told_to_is_let_in(installation: Installation, limited: Tenant) -> None:
+    assert answers(installation, limited, 4)[-1] == 429
+
+    installation.clock.advance(seconds=30)
+
+    assert answers(installation, limited, 2) == [202, 429]
+
+
+def test_a_flood_from_one_source_leaves_the_others_alone(installation: Installation, limited: Tenant) -> None:
+    assert answers(installation, limited, 5)[-1] == 429
+
+    assert installation.send(limited, "trial", TICKET, token="trial-token").status_code == 202
+
+
+def test_somebody_who_knows_only_the_address_cannot_use_up_what_the_source_may_send(
+    installation: Installation, limited: Tenant
+) -> None:
+    assert answers(installation, limited, 10, token="wrong") == [401] * 10
+
+    assert answers(installation, limited, 3) == [202] * 3
+
+
+def test_trying_the_address_counts_for_nothing(installation: Installation, limited: Tenant) -> None:
+    address = f"/triggers/{installation.keys(limited, 'desk')[0]}"
+    sender = installation.app.test_client()
+    assert {sender.head(address).status_code for _ in range(10)} == {200}
+    assert {sender.get(address).status_code for _ in range(10)} == {200}
+
+    assert answers(installation, limited, 4) == [202, 202, 202, 429]
+    assert (sender.head(address).status_code, sender.get(address).status_code) == (200, 200)
+
+
+def test_refusals_are_counted_in_few_writes_and_shown(installation: Installation, limited: Tenant) -> None:
+    began = installation.clock()
+    assert answers(installation, limited, 8)[3:] == [429] * 5
+    assert flood(installation, limited) == (1, began, began)
+
+    installation.clock.advance(seconds=30)
+    assert answers(installation, limited, 1) == [202]
+    assert flood(installation, limited) == (5, began, installation.clock())
+    assert last_answer(installation, limited) == 202
+
+    visitor = installation.visitor(installation.add_link(limited))
+    assert "Refused because too many 5 since" in words(visitor.get("/settings/"))
+    installation.clock.advance(days=7)
+    visitor = installation.visitor(installation.add_link(limited))
+    assert "Refused because too many" not in words(visitor.get("/settings/"))
+
+
+def test_a_flood_long_after_another_is_counted_anew(installation: Installation, limited: Tenant) -> None:
+    assert answers(installation, limited, 4)[-1] == 429
+    installation.clock.advance(days=2)
+
+    assert answers(installation, limited, 4)[-1] == 429
+
+    assert flood(installation, limited) == (1, installation.clock(), installation.clock())
+
+
+def test_what_the_operator_feeds_in_is_not_limited(installation: Installation, limited: Tenant) -> None:
+    with installation.parts.database.read() as db:
+        source = sources.source_by_name(db, limited.id, "desk")
+    body = json.dumps(TICKET).encode()
+
+    for _ in range(5):
+        installation.parts.acceptor.accept(source, InboundRequest("POST", "", {}, body), verified=True)
+
+
+# --- anything at all --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
