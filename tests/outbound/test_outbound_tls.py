@@ -4,83 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import ssl
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from plugin.errors import ConfigInvalid, OutboundFailed
+from tests.certificates import Authority
 
 NAME = "vendor.test"
-
-
-class Authority:
-    """Signs certificates that only those trust who are given `ca_file`."""
-
-    def __init__(self, folder) -> None:
-        self._folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
-        certificate = (
-            self._builder(self._name, self._key, timedelta(days=10))
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_key_usage(key_cert_sign=True, crl_sign=True), critical=True)
-            .sign(self._key, hashes.SHA256())
-        )
-        self.ca_file = str(folder / "ca.pem")
-        (folder / "ca.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-
-    def server(self, *, name: str = NAME, valid: timedelta = timedelta(days=1), self_signed: bool = False):
-        """The TLS side of a server with such a certificate."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = (
-            self._builder(subject, key, valid, issuer=subject if self_signed else self._name)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-            .add_extension(_key_usage(digital_signature=True), critical=True)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key((key if self_signed else self._key).public_key()),
-                critical=False,
-            )
-            .sign(key if self_signed else self._key, hashes.SHA256())
-        )
-        file = self._folder / "server.pem"
-        file.write_bytes(
-            certificate.public_bytes(serialization.Encoding.PEM)
-            + key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file)
-        return context
-
-    def _builder(self, subject, key, valid, *, issuer=None):
-        now = datetime.now(UTC)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(issuer or self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=2))
-            .not_valid_after(now + valid)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        )
-
-
-def _key_usage(**wanted: bool) -> x509.KeyUsage:
-    names = (
-        "digital_signature content_commitment key_encipherment data_encipherment key_agreement "
-        "key_cert_sign crl_sign encipher_only decipher_only"
-    )
-    return x509.KeyUsage(**{name: wanted.get(name, False) for name in names.split()})
 
 
 @pytest.fixture
@@ -106,7 +38,7 @@ def trickles(peer):
 
 
 def test_a_certificate_of_the_extra_authority_is_trusted(serve, door, get, authority):
-    server = serve(answers, authority.server())
+    server = serve(answers, authority.server(NAME))
     origin = f"https://{NAME}:{server.port}"
     outbound = door(origin, resolve=to_loopback, ca_file=authority.ca_file)
     for _ in range(2):
@@ -124,7 +56,7 @@ def test_a_certificate_of_the_extra_authority_is_trusted(serve, door, get, autho
     ],
 )
 def test_any_other_certificate_is_refused_and_nothing_was_sent(serve, door, get, authority, certificate, trusted, told):
-    server = serve(answers, authority.server(**certificate))
+    server = serve(answers, authority.server(**{"name": NAME, **certificate}))
     origin = f"https://{NAME}:{server.port}"
     outbound = door(origin, resolve=to_loopback, ca_file=authority.ca_file if trusted else None)
     with pytest.raises(OutboundFailed) as caught:
@@ -163,7 +95,7 @@ def test_a_silent_handshake_is_cut_at_the_deadline_and_nothing_was_sent(serve, d
 
 
 def test_a_secured_answer_that_trickles_is_cut_at_the_deadline(serve, door, get, authority):
-    server = serve(trickles, authority.server())
+    server = serve(trickles, authority.server(NAME))
     origin = f"https://{NAME}:{server.port}"
     with pytest.raises(OutboundFailed) as caught:
         door(origin, resolve=to_loopback, ca_file=authority.ca_file).send(get(origin), allowed_origins=[], deadline=0.4)
