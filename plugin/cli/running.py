@@ -13,6 +13,7 @@ from plugin.cli.ports import url_of, wait_until_free
 from plugin.cli.session import configuration, open_for_command, parts
 from plugin.cli.supervise import Supervisor, stop_on_signals, watch_lifeline
 from plugin.sandbox.server import Sandbox
+from plugin.store.restored import refuse_unanswered_copy
 from plugin.store.schema import migrate as migrate_schema
 from plugin.web.server import run_web
 
@@ -25,7 +26,10 @@ def serve(host: str, port: int) -> None:
 
     Dead children are restarted, and they end with this process however it ends.
     """
-    parts(create=True).database.close()
+    opened = parts(create=True)
+    with opened.database.read() as db:
+        refuse_unanswered_copy(db)
+    opened.database.close()
     wait_until_free(host, port)
     click.echo(f"survey-plugin serves {url_of(host, port)} (Ctrl-C stops it)", err=True)
     Supervisor([["web", "--host", host, "--port", str(port)], ["worker"]]).run()
@@ -55,6 +59,8 @@ def _end_with_parent(arbiter: int) -> None:
 def worker() -> None:
     """Run a worker only: it makes the survey calls that are due."""
     opened = parts()
+    with opened.database.read() as db:
+        refuse_unanswered_copy(db)
     stop = stop_on_signals()
     watch_lifeline(stop.set)
     with opened.outbound() as outbound:

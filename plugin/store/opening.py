@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError
 
 from plugin.errors import ConfigInvalid
 from plugin.store.database import Database
+from plugin.store.filesystem import refuse_shared_filesystem
 from plugin.store.postgresql import PostgresDatabase
 from plugin.store.sqlite import SqliteDatabase
 
@@ -20,7 +21,10 @@ _EXAMPLES: Final = "sqlite:///var/survey-plugin.db or postgresql+psycopg://user:
 def open_database(url: str) -> Database:
     """The database that DATABASE_URL names; connects when it is first used. Raises ConfigInvalid."""
     path = sqlite_path(url)
-    return SqliteDatabase(path) if path is not None else PostgresDatabase(_parsed(url))
+    if path is None:
+        return PostgresDatabase(_parsed(url))
+    refuse_shared_filesystem(path)
+    return SqliteDatabase(path)
 
 
 def sqlite_path(url: str) -> Path | None:
