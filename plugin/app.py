@@ -23,6 +23,7 @@ from plugin.metrics import Meter, Scrape
 from plugin.outbound import Outbound
 from plugin.pipeline.accept import Acceptor
 from plugin.pipeline.deliver import Deliverer
+from plugin.pipeline.retention import Retention
 from plugin.redaction import mask_event
 from plugin.signing import LinkSigner
 from plugin.store.database import Database
@@ -86,10 +87,20 @@ class Parts:
         self.meter.close()
         self.database.close()
 
+    def retention(self) -> Retention:
+        return Retention(self.database, self.mint, days=self.config.retention_days, monotonic=time.monotonic)
+
     def worker(self, outbound: Outbound) -> Worker:
         name = f"{socket.gethostname()[:60]}-{os.getpid()}-{secrets.token_hex(3)}"
-        threads = self.config.worker_threads
-        return Worker(self.database, self.deliverer(outbound), self.mint, self.meter, name=name, threads=threads)
+        return Worker(
+            self.database,
+            self.deliverer(outbound),
+            self.retention(),
+            self.mint,
+            self.meter,
+            name=name,
+            threads=self.config.worker_threads,
+        )
 
 
 def read_configuration() -> Config:

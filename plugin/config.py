@@ -42,6 +42,7 @@ class Config:
     operator_token: Secret | None = None
     web_concurrency: int = 1
     worker_threads: int = 32
+    retention_days: int = 90
     log_format: str = "console"
 
     @property
@@ -100,6 +101,7 @@ def _read() -> tuple[dict[str, Any], list[str]]:
         "operator_token": env.secret("OPERATOR_TOKEN"),
         "web_concurrency": env.number("WEB_CONCURRENCY", 1, 1, 64),
         "worker_threads": env.number("WORKER_THREADS", 32, 1, 512),
+        "retention_days": env.number("RETENTION_DAYS", 90, 1, 3650),
         "log_format": env.choice("LOG_FORMAT", "console", ["json", "console"]),
     }
     problems += _base_url_problems(values["base_url"])

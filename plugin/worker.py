@@ -23,6 +23,7 @@ from plugin.errors import StoreUnavailable
 from plugin.metrics import FLUSH_EVERY, Meter
 from plugin.metrics.catalogue import ATTEMPTS, CALL_SECONDS, CLAIM_SECONDS, CLAIMED, DUE_TO_CLAIM_SECONDS, SETTLED
 from plugin.pipeline.deliver import Claim, Deliverer, Finished
+from plugin.pipeline.retention import Retention
 from plugin.store import claims, deliveries, events, links, workers
 from plugin.store.database import Database
 
@@ -32,6 +33,8 @@ _HEARTBEAT: Final = 5.0
 _RECOVERY: Final = 1.0
 _CHECKPOINT: Final = 2.0
 _CLEANING: Final = 60.0
+#: How often retention is asked whether it is time for its next batch, seconds.
+_RETENTION: Final = 0.25
 #: A worker that has said nothing for this long is forgotten.
 _SILENT: Final = timedelta(hours=1)
 #: How long a stopping worker waits for the calls under way: their own deadline and a little more, seconds.
@@ -44,7 +47,15 @@ class Worker:
     """Delivers with `threads` senders. name: for attempts and heartbeats, unique among the workers of a database."""
 
     def __init__(
-        self, database: Database, deliverer: Deliverer, mint: Mint, meter: Meter, *, name: str, threads: int
+        self,
+        database: Database,
+        deliverer: Deliverer,
+        retention: Retention,
+        mint: Mint,
+        meter: Meter,
+        *,
+        name: str,
+        threads: int,
     ) -> None:
         self._database = database
         self._deliverer = deliverer
@@ -61,6 +72,7 @@ class Worker:
             _Chore(_CHECKPOINT, database.checkpoint),
             _Chore(_CLEANING, self._clean),
             _Chore(FLUSH_EVERY, meter.flush),
+            _Chore(_RETENTION, retention.turn),
         )
 
     def run(self, stop: threading.Event) -> None:

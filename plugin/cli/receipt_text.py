@@ -27,6 +27,8 @@ def receipt_lines(receipt: Receipt) -> Iterator[str]:
     yield f"  {_at(receipt.received_at, zone)}, from source {receipt.source} ({receipt.source_kind})"
     if receipt.duplicates:
         yield f"  The same message came {receipt.duplicates} more time{'' if receipt.duplicates == 1 else 's'}."
+    if receipt.emptied:
+        yield f"  {receipt.emptied}"
     if receipt.cause is not None:
         yield f"  {Cause(receipt.cause).sentence} {receipt.cause_detail}"
     for event in receipt.events:

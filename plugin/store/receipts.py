@@ -102,7 +102,10 @@ class EventRecord:
 
 @dataclass(frozen=True)
 class Receipt:
-    """body: None where retention has removed it. timezone: the tenant's, in which its times are shown."""
+    """timezone: the tenant's, in which its times are shown. body: None once the receipt was emptied.
+
+    emptied_for: `retention` or `forgotten`.
+    """
 
     id: str
     tenant_id: str
@@ -115,8 +118,20 @@ class Receipt:
     cause: str | None
     cause_detail: str
     duplicates: int
+    emptied_at: datetime | None
+    emptied_for: str | None
     body: StoredBody | None
     events: Sequence[EventRecord]
+
+    @property
+    def emptied(self) -> str:
+        """When and why values were removed, as a sentence; empty while all is there."""
+        if self.emptied_at is None:
+            return ""
+        if self.emptied_for == "forgotten":
+            return f"The person was forgotten on {self.emptied_at:%Y-%m-%d}: message and personal values were removed."
+        days = (self.emptied_at - self.received_at).days
+        return f"Message and personal values were removed after {days} day{'' if days == 1 else 's'}."
 
 
 @dataclass(frozen=True)
@@ -152,6 +167,8 @@ def receipt(db: Connection, tenant_id: str, receipt_id: str) -> Receipt | None:
                 triggers.c.cause,
                 triggers.c.cause_detail,
                 triggers.c.duplicates,
+                triggers.c.emptied_at,
+                triggers.c.emptied_for,
             )
             .join(sources, sources.c.id == triggers.c.source_id)
             .join(tenants, tenants.c.id == triggers.c.tenant_id)

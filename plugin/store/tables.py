@@ -487,7 +487,9 @@ replay_items = Table(
     Column("refusal", String(20)),
     Column("detail", Text, nullable=False, server_default=text("''")),
     PrimaryKeyConstraint("replay_id", "position"),
-)
+    Index("ix_replay_items_event_id", "event_id", sqlite_where=text("detail <> ''"),
+          postgresql_where=text("detail <> ''")),
+)  # fmt: skip
 
 # --- what metrics count -------------------------------------------------------------------------------------------
 

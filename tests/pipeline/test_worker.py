@@ -114,7 +114,9 @@ def test_a_store_that_is_away_for_a_while_loses_and_doubles_nothing(acme, outbou
     acme.close(email="ada@example.com")
     parts = acme.parts
     database = Faltering(parts.database)
-    worker = Worker(database, parts.deliverer(outbound), parts.mint, parts.meter, name="w1", threads=4)
+    worker = Worker(
+        database, parts.deliverer(outbound), parts.retention(), parts.mint, parts.meter, name="w1", threads=4
+    )
 
     with running(worker):
         wait_until(lambda: acme.vendor.received)

@@ -94,6 +94,13 @@ def _add_replays() -> None:
         sa.PrimaryKeyConstraint("replay_id", "position", name=op.f("pk_replay_items")),
     )
     op.create_index(
+        "ix_replay_items_event_id",
+        "replay_items",
+        ["event_id"],
+        sqlite_where=sa.text("detail <> ''"),
+        postgresql_where=sa.text("detail <> ''"),
+    )
+    op.create_index(
         "ix_deliveries_uncertain",
         "deliveries",
         ["connection_id", "id"],
