@@ -33,8 +33,8 @@ check: $(DEV) ## lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(RUN) ## measure, each figure beside its floor (ONLY=accept picks one)
-	$(BIN)/python -m benchmarks $(ONLY)
+bench: $(DEV) ## measure, each figure beside its floor (ONLY=accept picks one, STORE=sqlite a store, PROFILE=1 shows where the time goes)
+	$(BIN)/python -m benchmarks $(ONLY) $(ARGS)
 
 browser: ## install a browser for the page tests, where there is none
 	@$(PYTHON) tests/browser/install_browser.py

@@ -1,115 +1,63 @@
-"""How fast triggers are taken: the real application under its gunicorn, beside a bare view under the same one."""
+"""How fast triggers are taken: the real web part, beside a bare view under the same server and the same load."""
 
 from __future__ import annotations
 
-import http.client
-import itertools
-import json
 import os
-import threading
-import time
-from pathlib import Path
+from contextlib import ExitStack
 
-from benchmarks.measure import Round, free_port, interleave, percentile, report, running, work_folder
-from plugin.app import open_parts, read_configuration, system_mint
-from plugin.cli.tenants import source_urls
-from plugin.store.schema import migrate
-from plugin.tenant_file import apply_configuration, check_document, read_document
+from benchmarks.installation import Installation, installation
+from benchmarks.load import Load, run_load
+from benchmarks.measure import Result, Round, Scope, Target, interleave, with_share
+from benchmarks.processes import cpu_seconds, free_port, server
 
-CLIENTS = 16
+BARE = "a bare view"
 SECONDS = 4.0
 ROUNDS = 5
-
-TENANT = """
-tenant: bench
-name: Bench
-sources: [{name: desk, kind: generic, credentials: {bearer: bench-token}}]
-connections: [{name: lab, vendor: surveylab, settings: {origin: "https://www.mysurveylab.com", api_token: x}}]
-rules:
-  - name: csat
-    when: {events: [ticket.closed], conditions: [{field: ticket.tags, op: excludes, value: no_survey}]}
-    connection: lab
-    call: add_respondent
-    parameters: {cId: "1", email: "{{ person.email }}", custom1: "{{ ticket.id }}"}
-"""
-_numbers = itertools.count(1)
+CLIENTS = 16
+_SHARE_OF_BARE = {"sqlite": 0.30, "postgresql": 0.20}
 
 
-def main() -> None:
-    with work_folder() as folder:
-        os.environ["DATABASE_URL"] = f"sqlite:///{folder / 'bench.db'}"
-        path = _set_up()
-        ours, bare = free_port(), free_port()
-        environment = {"PYTHONPATH": str(Path(__file__).parent.parent), "LOG_FORMAT": "json"}
-        with (
-            running(["-m", "plugin", "web", "--port", str(ours)], environment, ours),
-            running(["-m", "benchmarks.bare_view", str(bare)], environment, bare),
-        ):
-            for port in (ours, bare):
-                _load(port, path, 1.0)
-            rows = interleave(
-                {
-                    "a bare view, same gunicorn": lambda: _load(bare, path, SECONDS),
-                    "accept, SQLite": lambda: _load(ours, path, SECONDS),
-                },
-                ROUNDS,
-            )
-    report("accept", rows, floor="a bare view, same gunicorn")
+def measure(scope: Scope) -> Result:
+    ours = f"accept, {scope.store}"
+    with installation(scope.store) as place, ExitStack() as stack:
+        path = place.add_tenant("bench", ["https://www.mysurveylab.com"])
+        # The worker moves what was written into the database's file, as it does in earnest, and calls nobody.
+        place.run("connection", "pause", "bench", "vendor0")
+        stack.enter_context(place.workers(1, threads=8))
+        ours_port, ours_pid = stack.enter_context(place.web())
+        bare_port = free_port()
+        bare_pid = stack.enter_context(
+            server(["-m", "benchmarks.bare_view", str(bare_port)], place.environment, bare_port)
+        )
+        sides = {
+            BARE: lambda: _round(scope, bare_port, path, bare_pid, None),
+            ours: lambda: _round(scope, ours_port, path, ours_pid, place),
+        }
+        for run in sides.values():
+            run()
+        rows = with_share(interleave(sides, scope.rounds(ROUNDS)), {ours: BARE})
+    return Result(
+        "accept",
+        "a Flask view that reads the body and answers 202, under the same gunicorn settings and the same clients",
+        rows,
+        [
+            Target(f"share of the bare view, {scope.store}", _SHARE_OF_BARE[scope.store], rows[ours]["of_floor"]),
+            Target(f"p99 in ms, {scope.store}", 50.0, rows[ours]["p99"], most=True),
+        ],
+    )
 
 
-def _set_up() -> str:
-    parts = open_parts(read_configuration(), system_mint())
-    migrate(parts.database)
-    with parts.database.write() as db:
-        checked = check_document(read_document(TENANT))
-        apply_configuration(db, parts.vault, parts.mint, checked, saved_by="bench")
-    url = source_urls(parts, "bench")["desk"]
-    parts.database.close()
-    return url[url.index("/triggers/") :]
-
-
-def _load(port: int, path: str, seconds: float) -> Round:
-    latencies: list[float] = []
-    lock = threading.Lock()
-    deadline = time.monotonic() + seconds
-
-    def client() -> None:
-        mine = []
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        while (began := time.monotonic()) < deadline:
-            connection.request("POST", path, _body(), _HEADERS)
-            answer = connection.getresponse()
-            answer.read()
-            if answer.status != 202:
-                raise RuntimeError(f"answered {answer.status}")
-            mine.append((time.monotonic() - began) * 1000)
-        connection.close()
-        with lock:
-            latencies.extend(mine)
-
-    clients = [threading.Thread(target=client) for _ in range(CLIENTS)]
-    began = time.monotonic()
-    for one in clients:
-        one.start()
-    for one in clients:
-        one.join()
-    took = time.monotonic() - began
-    latencies.sort()
-    return Round(len(latencies) / took, percentile(latencies, 0.5), percentile(latencies, 0.99))
-
-
-_HEADERS = {"Authorization": "Bearer bench-token", "Content-Type": "application/json"}
-
-
-def _body() -> bytes:
-    number = next(_numbers)
-    ticket = {
-        "id": str(number),
-        "status": "Solved",
-        "tags": "printer vip",
-        "updated_at": "2026-11-03T16:05:12Z",
-        "requester": {"name": "Łucja Nowak", "email": f"lucja.{number}@example.com", "language": "pl"},
+def _round(scope: Scope, port: int, path: str, pid: int, place: Installation | None) -> Round:
+    clients = int(os.environ.get("BENCH_CLIENTS", CLIENTS))
+    before = cpu_seconds(pid), place.store_cpu_seconds() if place else 0.0
+    loaded = run_load(Load(port, [path], scope.seconds(SECONDS), clients))
+    result = {
+        "rate": loaded.rate,
+        "p50": loaded.milliseconds(0.5),
+        "p99": loaded.milliseconds(0.99),
+        "server_cpu": (cpu_seconds(pid) - before[0]) * 1000 / loaded.count,
+        "load_cpu": loaded.cpu * 1000 / loaded.count,
     }
-    return json.dumps(
-        {"event": {"kind": "ticket.closed", "id": f"e-{number}-{time.time_ns()}"}, "ticket": ticket}
-    ).encode()
+    if place and place.store_pid:
+        result["store_cpu"] = (place.store_cpu_seconds() - before[1]) * 1000 / loaded.count
+    return result

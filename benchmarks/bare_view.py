@@ -4,6 +4,7 @@ import sys
 
 from flask import Flask, request
 
+from plugin.app import read_configuration
 from plugin.web.server import run_web
 
 
@@ -19,4 +20,10 @@ def create_bare_app() -> Flask:
 
 
 if __name__ == "__main__":
-    run_web(create_bare_app, "127.0.0.1", int(sys.argv[1]), workers=1, on_start=lambda _arbiter: None)
+    run_web(
+        create_bare_app,
+        "127.0.0.1",
+        int(sys.argv[1]),
+        workers=read_configuration().web_concurrency,
+        on_start=lambda _arbiter: None,
+    )

@@ -1,116 +1,124 @@
-"""How fast due deliveries are made: one real worker, beside a bare loop of the same calls with the same threads."""
+"""How fast due deliveries are made: real workers, beside bare loops of the same calls with as many threads.
+
+Rates are the vendor's: calls from the first to the last that arrived. All are found settled afterwards.
+"""
 
 from __future__ import annotations
 
-import logging
-import os
-import socketserver
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from dataclasses import dataclass
 
-import requests
-import structlog
+from benchmarks.bare_loop import bare_loops
+from benchmarks.bulk import Stock
+from benchmarks.installation import Installation, installation
+from benchmarks.measure import Result, Round, Scope, Target, interleave, with_share
+from benchmarks.processes import cpu_seconds
+from benchmarks.vendor import Vendor, vendor
 
-from benchmarks.accept import TENANT
-from benchmarks.measure import Round, interleave, report, work_folder
-from plugin.app import Parts, open_parts, read_configuration
-from plugin.registry import InboundRequest
-from plugin.store import sources, tenants
-from plugin.store.schema import migrate
-from plugin.tenant_file import apply_configuration, check_document, read_document
-
-CALLS = 2000
-THREADS = 8  # the lane's own cap: one connection never has more under way
 ROUNDS = 5
-_ANSWER = b'{"status":true,"notification":"Action processed correctly"}'
+#: Connections that the deliveries are spread over, so that no cap of a lane is in the way.
+LANES = 32
+_DELAY = 0.05
 
 
-class _Vendor(socketserver.ThreadingTCPServer):
-    """Answers each request at once, keeping connections alive, with as little work as Python can do."""
+@dataclass(frozen=True)
+class Setting:
+    """A vendor's delay in seconds, and how many processes with how many threads each call it."""
 
-    allow_reuse_address = True
-    daemon_threads = True
-    request_queue_size = 128
+    delay: float
+    processes: int
+    threads: int
+    calls: int
 
+    @property
+    def words(self) -> str:
+        vendor_words = f"{self.delay * 1000:.0f} ms vendor" if self.delay else "instant vendor"
+        return f"{vendor_words}, {self.processes} x {self.threads} threads"
 
-class _Handler(socketserver.StreamRequestHandler):
-    def handle(self) -> None:
-        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(_ANSWER)
-        while self.rfile.readline():
-            while self.rfile.readline() not in (b"\r\n", b""):
-                pass
-            self.wfile.write(head + _ANSWER)
-
-
-def main() -> None:
-    vendor = _Vendor(("127.0.0.1", 0), _Handler)
-    threading.Thread(target=vendor.serve_forever, daemon=True).start()
-    origin = f"http://127.0.0.1:{vendor.server_address[1]}"
-    with work_folder() as folder:
-        os.environ["DATABASE_URL"] = f"sqlite:///{folder / 'bench.db'}"
-        os.environ["EXTRA_VENDOR_ORIGINS"] = origin
-        os.environ["WORKER_THREADS"] = "32"
-        parts = _set_up(origin)
-        rows = interleave(
-            {
-                "a bare requests loop": lambda: _bare(origin),
-                "one worker, SQLite": lambda: _ours(parts),
-            },
-            ROUNDS,
-        )
-        parts.database.close()
-    vendor.shutdown()
-    vendor.server_close()
-    report("deliver", rows, floor="a bare requests loop")
+    @property
+    def bound(self) -> float:
+        """No more calls a second can be made when each takes the vendor's delay."""
+        return self.processes * self.threads / self.delay
 
 
-def _set_up(origin: str) -> Parts:
-    # A line for each delivery would measure the terminal.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    parts = open_parts(read_configuration())
-    migrate(parts.database)
-    checked = check_document(
-        read_document(TENANT.replace("https://www.mysurveylab.com", origin)), extra_origins=[origin]
-    )
-    with parts.database.write() as db:
-        apply_configuration(db, parts.vault, parts.mint, checked, saved_by="bench")
-    return parts
+SETTINGS = (
+    Setting(0.0, 1, 8, 4000),
+    Setting(0.0, 2, 8, 8000),
+    Setting(_DELAY, 1, 64, 4000),
+    Setting(_DELAY, 2, 64, 8000),
+)
 
 
-def _bare(origin: str) -> Round:
-    local = threading.local()
-    sessions: list[requests.Session] = []
+def measure(scope: Scope) -> Result:
+    rows: dict[str, Round] = {}
+    targets = []
+    with vendor(0.0, _DELAY) as sink, installation(scope.store, sink.origins) as place:
+        instant, slow = sink.origins
+        stocks = {origin: _stock(place, slug, origin) for slug, origin in (("instant", instant), ("slow", slow))}
+        for setting in SETTINGS:
+            origin = slow if setting.delay else instant
+            calls = scope.calls(setting.calls)
+            ours, bare = f"{setting.words}: worker, {scope.store}", f"{setting.words}: bare loop"
+            found = interleave(
+                {
+                    bare: _bare_round(sink, origin, setting, calls),
+                    ours: _our_round(sink, place, stocks[origin], setting, calls),
+                },
+                scope.rounds(ROUNDS),
+            )
+            rows |= with_share(found, {ours: bare})
+            if setting.delay:
+                rows |= {name: {**rows[name], "of_bound": rows[name]["rate"] / setting.bound} for name in found}
+            targets += _targets(setting, rows[ours], scope.store)
+    return Result("deliver", "a `requests` loop of the same calls with as many processes and threads", rows, targets)
 
-    def call(number: int) -> None:
-        if not hasattr(local, "session"):
-            local.session = requests.Session()
-            local.session.trust_env = False
-            sessions.append(local.session)
-        local.session.get(f"{origin}/api.php", params={"apiToken": "x", "cId": "1", "email": f"a{number}@example.com"})
 
-    began = time.monotonic()
-    with ThreadPoolExecutor(THREADS) as senders:
-        list(senders.map(call, range(CALLS)))
-    took = time.monotonic() - began
-    for session in sessions:
-        session.close()
-    return Round(CALLS / took)
+def _stock(place: Installation, slug: str, origin: str) -> Stock:
+    place.add_tenant(slug, [origin] * LANES)
+    return Stock(place, slug)
 
 
-def _ours(parts: Parts) -> Round:
-    with parts.database.read() as db:
-        source = sources.source_by_name(db, tenants.tenant_by_slug(db, "bench").id, "desk")
-    for first in range(0, CALLS, 100):
-        body = ",".join(
-            f'{{"event": {{"kind": "ticket.closed"}}, "ticket": {{"id": "{time.time_ns()}-{n}", '
-            f'"requester": {{"email": "a{n}@example.com"}}}}}}'
-            for n in range(first, first + 100)
-        )
-        parts.acceptor.accept(source, InboundRequest("POST", "", {}, f"[{body}]".encode()), verified=True)
-    with parts.outbound() as outbound:
-        worker = parts.worker(outbound)
-        began = time.monotonic()
-        if not worker.run_until_idle(120):
-            raise RuntimeError("the worker did not come to an end")
-        return Round(CALLS / (time.monotonic() - began))
+def _targets(setting: Setting, row: Round, store: str) -> list[Target]:
+    if setting.delay:
+        return [Target(f"share of the bound, {setting.words}, {store}", 0.85, row["of_bound"])]
+    share = Target(f"share of the bare loop, {setting.words}, {store}", 0.75, row["of_floor"])
+    if setting.processes < 2:
+        return [share]
+    return [share, Target(f"per second, {setting.words}, {store}", 2600, row["rate"])]
+
+
+def _bare_round(sink: Vendor, origin: str, setting: Setting, calls: int) -> Callable[[], Round]:
+    def run() -> Round:
+        with bare_loops(origin, setting.processes, setting.threads) as loops:
+            before = cpu_seconds(*loops.pids)
+            loops.start(calls)
+            rate = _rate(sink, calls)
+            return {"rate": rate, "server_cpu": (cpu_seconds(*loops.pids) - before) * 1000 / calls}
+
+    return run
+
+
+def _our_round(sink: Vendor, place: Installation, stock: Stock, setting: Setting, calls: int) -> Callable[[], Round]:
+    def run() -> Round:
+        with place.workers(setting.processes, setting.threads) as pids:
+            stock.add_due_in(1.0 + calls / 10_000, calls)
+            before = cpu_seconds(*pids), place.store_cpu_seconds()
+            rate = _rate(sink, calls)
+            used = cpu_seconds(*pids) - before[0], place.store_cpu_seconds() - before[1]
+        # They have stopped, so all that arrived has been settled.
+        outcomes = place.outcomes()
+        if outcomes.keys() - {"accepted", "cancelled"}:
+            raise RuntimeError(f"not all deliveries were accepted: {outcomes}")
+        cpu = {"server_cpu": used[0] * 1000 / calls}
+        if place.store_pid:
+            cpu["store_cpu"] = used[1] * 1000 / calls
+        return {"rate": rate, **cpu}
+
+    return run
+
+
+def _rate(sink: Vendor, calls: int) -> float:
+    arrivals = sink.wait_for(calls, 120)
+    if len(arrivals) != calls:
+        raise RuntimeError(f"{len(arrivals)} calls came instead of {calls}")
+    return calls / (arrivals[-1].at - arrivals[0].at)
