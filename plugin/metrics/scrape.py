@@ -13,9 +13,10 @@ from plugin.store import counters, workers
 from plugin.store.database import Database
 from plugin.store.queue_state import QueueState, queue_state
 
-#: For so long the state of the queue is not asked for again: counting a million waiting rows takes a good part of a
-#: second, and several Prometheus servers may ask at once. Seconds.
+#: For so long the state of the queue is not asked for again, seconds; and for so many times as long as it took, since
+#: counting a million waiting rows takes a good part of a second. So no more than a twentieth of a processor goes there.
 KEEP_QUEUE: Final = 5.0
+KEEP_TIMES: Final = 20
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Scrape:
         self._now = now
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._queue: tuple[float, QueueState] | None = None
+        self._queue: QueueState | None = None
+        self._keep_until = 0.0
 
     def read(self) -> Reading:
         """Raises StoreUnavailable, StoreBroken."""
@@ -63,10 +65,13 @@ class Scrape:
     def _queue_state(self) -> QueueState:
         # Whoever comes while it is being read waits and gets the same.
         with self._lock:
-            if self._queue is None or self._monotonic() - self._queue[0] >= KEEP_QUEUE:
+            began = self._monotonic()
+            if self._queue is None or began >= self._keep_until:
                 with self._database.read() as db:
-                    self._queue = (self._monotonic(), queue_state(db))
-            return self._queue[1]
+                    self._queue = queue_state(db)
+                ended = self._monotonic()
+                self._keep_until = ended + max(KEEP_QUEUE, KEEP_TIMES * (ended - began))
+            return self._queue
 
 
 def _age(moment: datetime | None, now: datetime) -> float | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, case, func, literal_column, null, select
+from sqlalchemy import Connection, Subquery, case, func, literal_column, null, select
 
 from plugin.store.tables import connections, deliveries, lanes
 
@@ -29,21 +29,22 @@ class QueueState:
     paused: Mapping[str, int]
 
 
-def _is(state: str) -> ColumnElement[bool]:
-    """In the statement's own text, so that a plan made for any value knows that the partial index fits."""
-    return deliveries.c.state == literal_column(f"'{state}'")
-
-
-_BY_LANE: Final = (
-    select(
-        deliveries.c.connection_id,
-        func.count().label("waiting"),
-        func.min(deliveries.c.due).label("first_due"),
+def _by_lane(state: str) -> Subquery:
+    """Deliveries in a state, grouped as the partial index of that state is ordered: else SQLite reads all rows."""
+    return (
+        select(
+            deliveries.c.connection_id,
+            func.count().label("waiting"),
+            func.min(deliveries.c.due).label("first_due"),
+        )
+        # In the statement's own text, so that a plan made for any value knows that the partial index fits.
+        .where(deliveries.c.state == literal_column(f"'{state}'"))
+        .group_by(deliveries.c.connection_id)
+        .subquery()
     )
-    .where(_is("scheduled"))
-    .group_by(deliveries.c.connection_id)
-    .subquery()
-)
+
+
+_BY_LANE: Final = _by_lane("scheduled")
 _ON: Final = lanes.c.paused.is_(False)
 _LANES: Final = (
     select(
@@ -58,8 +59,8 @@ _LANES: Final = (
     .outerjoin(_BY_LANE, _BY_LANE.c.connection_id == lanes.c.connection_id)
     .where(connections.c.removed_at.is_(None))
 )
-_CLAIMED: Final = select(func.count()).where(_is("claimed"))
-_UNCERTAIN: Final = select(func.count()).where(_is("uncertain"))
+_CLAIMED: Final = select(func.sum(_by_lane("claimed").c.waiting))
+_UNCERTAIN: Final = select(func.sum(_by_lane("uncertain").c.waiting))
 _PAUSED: Final = (
     select(connections.c.paused_reason, func.count())
     .where(connections.c.paused_at.is_not(None), connections.c.removed_at.is_(None))
@@ -71,12 +72,12 @@ def queue_state(db: Connection) -> QueueState:
     """How many deliveries are in each live state, and how the lanes are."""
     row = db.execute(_LANES).one()
     return QueueState(
-        scheduled=row.scheduled or 0,
-        parked=row.parked or 0,
-        claimed=db.execute(_CLAIMED).scalar_one(),
-        uncertain=db.execute(_UNCERTAIN).scalar_one(),
+        scheduled=int(row.scheduled or 0),
+        parked=int(row.parked or 0),
+        claimed=int(db.execute(_CLAIMED).scalar() or 0),
+        uncertain=int(db.execute(_UNCERTAIN).scalar() or 0),
         oldest_due=row.oldest_due,
         lanes=row.lanes,
-        hanging=row.hanging or 0,
+        hanging=int(row.hanging or 0),
         paused={reason or "": number for reason, number in db.execute(_PAUSED)},
     )

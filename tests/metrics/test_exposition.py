@@ -168,6 +168,16 @@ def test_the_queue_is_not_counted_again_at_once(acme, scrape, monotonic):
     assert scrape.read().queue.scheduled == 1
 
 
+def test_a_queue_that_took_long_to_count_is_kept_for_longer(acme, database, clock):
+    ticks = iter([0.0, 2.0, 41.9, 42.0, 42.0, 100.0])
+    scrape = Scrape(database, clock, lambda: next(ticks))
+
+    assert scrape.read().queue.scheduled == 0
+    acme.close("1")
+    assert scrape.read().queue.scheduled == 0
+    assert scrape.read().queue.scheduled == 1
+
+
 def test_workers_are_told_by_their_heartbeats(database, scrape, clock):
     with database.write() as db:
         workers.beat(db, "one", now=clock(), threads=8)
