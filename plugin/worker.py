@@ -7,31 +7,38 @@ can start, in the same transaction. The senders are threads that only make HTTP 
 from __future__ import annotations
 
 import queue
+import random
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
-from functools import partial
 from typing import Final
 
 import structlog
 
-from plugin.domain.delivery import CALL_DEADLINE
+from plugin.domain.delivery import CALL_DEADLINE, DeliveryState
 from plugin.domain.identity import Mint
 from plugin.errors import StoreUnavailable
 from plugin.metrics import FLUSH_EVERY, Meter
 from plugin.metrics.catalogue import ATTEMPTS, CALL_SECONDS, CLAIM_SECONDS, CLAIMED, DUE_TO_CLAIM_SECONDS, SETTLED
-from plugin.pipeline.deliver import Claim, Deliverer, Finished
+from plugin.pipeline.deliver import SLOW, Claim, Deliverer
 from plugin.pipeline.retention import Retention
-from plugin.store import claims, deliveries, events, links, workers
+from plugin.store import deliveries, events, lanes, leases, links, workers
 from plugin.store.database import Database
+from plugin.store.settling import Finished
 
 #: How often an idle worker looks for due work, seconds.
-POLL: Final = 0.1
+POLL: Final = 0.05
+#: A transaction costs much the same for one call as for many, so the first that has ended waits this long, seconds,
+#: where many are under way and few have ended with it.
+_MOMENT: Final = 0.002
+_COMPANY: Final = 16
 _HEARTBEAT: Final = 5.0
 _RECOVERY: Final = 1.0
 _CHECKPOINT: Final = 2.0
+_REPAIR: Final = 5.0
 _CLEANING: Final = 60.0
 #: How often retention is asked whether it is time for its next batch, seconds.
 _RETENTION: Final = 0.25
@@ -39,6 +46,9 @@ _RETENTION: Final = 0.25
 _SILENT: Final = timedelta(hours=1)
 #: How long a stopping worker waits for the calls under way: their own deadline and a little more, seconds.
 _DRAIN: Final = CALL_DEADLINE.total_seconds() + 5.0
+#: Waits for a store that is away: the first one, and the longest, seconds.
+_FIRST_WAIT: Final = 0.1
+_LONGEST_WAIT: Final = 5.0
 
 log = structlog.get_logger()
 
@@ -63,12 +73,20 @@ class Worker:
         self._meter = meter
         self._name = name
         self._threads = threads
-        self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[Claim | None] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[Finished | None] = queue.SimpleQueue()
         self._unsettled: list[Finished] = []
         self._under_way: dict[tuple[str, int], Claim] = {}
+        self._marked_slow: set[str] = set()
+        self._probing = False
+        #: Whether a transaction may have been committed of which this worker heard nothing.
+        self._in_doubt = False
+        self._failures = 0
         self._chores = (
             _Chore(_HEARTBEAT, self._beat),
             _Chore(_RECOVERY, self._recover),
+            _Chore(_RECOVERY, self._mark_slow_lanes),
+            _Chore(_REPAIR, self._repair_lanes),
             _Chore(_CHECKPOINT, database.checkpoint),
             _Chore(_CLEANING, self._clean),
             _Chore(FLUSH_EVERY, meter.flush),
@@ -78,9 +96,9 @@ class Worker:
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then let the calls under way end and settle them."""
         log.info("worker started", worker=self._name, threads=self._threads)
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="sender") as senders:
+        with self._senders():
             while not stop.is_set():
-                self._guarded(partial(self._turn, senders), stop)
+                self._guarded(self._turn, stop)
             self._drain()
         self._meter.close()
         self._guarded(self._say_goodbye, stop)
@@ -89,42 +107,72 @@ class Worker:
     def run_until_idle(self, give_up_after: float) -> bool:
         """Work until nothing is due or under way any more; whether that came within `give_up_after` seconds."""
         deadline = time.monotonic() + give_up_after
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="sender") as senders:
+        with self._senders():
             while time.monotonic() < deadline:
-                self._turn(senders)
+                self._turn()
                 if not self._under_way and not self._unsettled and not self._is_due():
                     return True
         return False
+
+    def wake(self) -> None:
+        """Look for due work at once. From any thread."""
+        self._finished.put(None)
+
+    @contextmanager
+    def _senders(self) -> Iterator[None]:
+        senders = [threading.Thread(target=self._send_all, name=f"sender-{n}") for n in range(self._threads)]
+        for sender in senders:
+            sender.start()
+        try:
+            yield
+        finally:
+            for _ in senders:
+                self._tasks.put(None)
+            for sender in senders:
+                sender.join()
 
     def _guarded(self, step: Callable[[], None], stop: threading.Event) -> None:
         """Run a step; a store that is away makes it wait and come again, and what has finished is kept meanwhile."""
         try:
             step()
         except StoreUnavailable as error:
+            self._in_doubt = True
+            self._failures += 1
             log.warning("store unavailable", worker=self._name, detail=str(error))
-            stop.wait(0.5)
+            # By chance, so that many workers do not come back at the same moment.
+            wait = min(_FIRST_WAIT * 2 ** min(self._failures, 10), _LONGEST_WAIT)
+            stop.wait(wait * random.uniform(0.5, 1.0))  # noqa: S311  # spreads load, guards nothing
+        else:
+            self._failures = 0
 
-    def _turn(self, senders: ThreadPoolExecutor) -> None:
+    def _turn(self) -> None:
         self._collect(POLL)
-        if self._unsettled or (self._free() > 0 and self._is_due()):
+        if self._in_doubt:
+            self._give_back_unheard()
+        if self._unsettled or (self._free() > 0 and (self._probing or self._is_due())):
             for claim in self._claim_and_settle(self._free() + len(self._unsettled)):
                 self._under_way[claim.row.id, claim.row.epoch] = claim
-                senders.submit(self._send, claim)
+                self._tasks.put(claim)
         for chore in self._chores:
             chore.run_when_due()
 
     def _collect(self, wait: float) -> None:
-        """Take what the senders have finished; waits up to `wait` seconds for the first, not at all for the others."""
+        """Take what the senders have finished; waits up to `wait` seconds for the first, and a moment for company."""
         try:
-            self._unsettled.append(self._finished.get(timeout=wait))
+            self._keep(self._finished.get(timeout=wait))
+            if self._finished.qsize() < min(len(self._under_way) // 2, _COMPANY):
+                time.sleep(_MOMENT)
             while True:
-                self._unsettled.append(self._finished.get_nowait())
+                self._keep(self._finished.get_nowait())
         except queue.Empty:
             return
 
+    def _keep(self, item: Finished | None) -> None:
+        if item is not None:
+            self._unsettled.append(item)
+
     def _claim_and_settle(self, free: int) -> list[Claim]:
         finished = list(self._unsettled)
-        hanging = sum(claim.row.hanging for claim in self._under_way.values())
         began = time.monotonic()
         with self._database.write() as db:
             claimed = self._deliverer.claim_and_settle(
@@ -132,22 +180,17 @@ class Worker:
                 finished,
                 worker=self._name,
                 free=free,
-                free_for_hanging=max(max(self._threads // 4, 1) - hanging, 0),
+                free_for_hanging=self._free_for_hanging(),
+                probing=self._probing,
             )
+        self._probing = False
         self._meter.observe(CLAIM_SECONDS, time.monotonic() - began)
         self._count(finished, claimed)
         # Only now is it durable; had the transaction failed, all of it would be settled the next time.
         for item in finished:
             self._under_way.pop((item.row.id, item.row.epoch), None)
-            log.info(
-                "delivery settled",
-                delivery=item.row.id,
-                vendor=item.row.vendor,
-                state=item.settlement.state,
-                reason=item.settlement.reason,
-                seconds=round(item.attempt.duration or 0.0, 3),
-            )
         self._unsettled.clear()
+        _tell(finished)
         return claimed
 
     def _count(self, finished: Sequence[Finished], claimed: Sequence[Claim]) -> None:
@@ -166,9 +209,23 @@ class Worker:
     def _free(self) -> int:
         return self._threads - len(self._under_way)
 
+    def _free_for_hanging(self) -> int:
+        """Lanes that hang share a quarter of this worker's senders, however many they are."""
+        finished = {(item.row.id, item.row.epoch) for item in self._unsettled}
+        hanging = sum(
+            claim.row.hanging or claim.row.connection_id in self._marked_slow
+            for key, claim in self._under_way.items()
+            if key not in finished
+        )
+        return max(max(self._threads // 4, 1) - hanging, 0)
+
     def _is_due(self) -> bool:
         with self._database.read() as db:
-            return claims.is_due(db, self._mint.now())
+            return lanes.is_due(db, self._mint.now(), hanging_too=self._free_for_hanging() > 0)
+
+    def _send_all(self) -> None:
+        while (claim := self._tasks.get()) is not None:
+            self._send(claim)
 
     def _send(self, claim: Claim) -> None:
         try:
@@ -195,12 +252,38 @@ class Worker:
             workers.beat(db, self._name, now=self._mint.now(), threads=self._threads)
 
     def _recover(self) -> None:
+        now = self._mint.now()
         with self._database.read() as db:
-            lost = claims.lost_claims(db, self._mint.now(), limit=1)
-            parked = deliveries.has_stale_parked(db, self._mint.now())
+            lost = leases.has_lost_claims(db, now)
+            parked = deliveries.has_stale_parked(db, now)
+            # With the next claim, which knows how many senders are free.
+            self._probing = lanes.is_probe_due(db, now)
         if lost or parked:
             with self._database.write() as db:
                 self._deliverer.recover_lost(db)
+
+    def _mark_slow_lanes(self) -> None:
+        """Mark lanes as hanging already while their calls take long; a time-out would say so only much later."""
+        slow = {claim.row.connection_id for claim in self._under_way.values() if self._deliverer.age(claim) > SLOW}
+        fresh = slow - self._marked_slow
+        if fresh:
+            with self._database.write() as db:
+                lanes.mark(db, dict.fromkeys(fresh, True))
+        self._marked_slow = slow
+
+    def _repair_lanes(self) -> None:
+        now = self._mint.now()
+        with self._database.read() as db:
+            missed = lanes.missed_dues(db, now)
+        if missed:
+            with self._database.write() as db:
+                lanes.lower(db, missed)
+
+    def _give_back_unheard(self) -> None:
+        known = set(self._under_way)
+        with self._database.write() as db:
+            self._deliverer.give_back_unheard(db, self._name, known)
+        self._in_doubt = False
 
     def _clean(self) -> None:
         now = self._mint.now()
@@ -212,6 +295,23 @@ class Worker:
     def _say_goodbye(self) -> None:
         with self._database.write() as db:
             workers.gone(db, self._name)
+
+
+def _tell(finished: Sequence[Finished]) -> None:
+    """One line for all that was accepted, which is the rule, and one for each call that was not."""
+    accepted = Counter(item.row.vendor for item in finished if item.settlement.state is DeliveryState.ACCEPTED)
+    for vendor, count in accepted.items():
+        log.info("deliveries accepted", vendor=vendor, count=count)
+    for item in finished:
+        if item.settlement.state is not DeliveryState.ACCEPTED:
+            log.info(
+                "delivery settled",
+                delivery=item.row.id,
+                vendor=item.row.vendor,
+                state=item.settlement.state,
+                reason=item.settlement.reason,
+                seconds=round(item.attempt.duration or 0.0, 3),
+            )
 
 
 class _Chore:

@@ -24,6 +24,10 @@ DELAYS: Final = tuple(timedelta(seconds=seconds) for seconds in (10, 60, 300, 18
 SHORTEST_RETRY_AFTER: Final = timedelta(seconds=1)
 LONGEST_RETRY_AFTER: Final = timedelta(hours=24)
 
+#: How long after a pause the first delivery is let through to try it; each next wait is twice as long, up to the last.
+FIRST_PROBE: Final = timedelta(minutes=15)
+LONGEST_PROBE_WAIT: Final = timedelta(hours=6)
+
 #: Gives a number in [0, 1): injected, so that a test can fix it.
 Chance = Callable[[], float]
 
@@ -32,6 +36,12 @@ def delay_before(attempt: int, chance: Chance) -> timedelta:
     """Wait after `attempt` calls (1 or more) have failed: half of it fixed, half by chance, so that a crowd spreads."""
     delay = DELAYS[min(attempt, len(DELAYS)) - 1]
     return delay / 2 + delay / 2 * chance()
+
+
+def probe_wait(probes: int) -> timedelta:
+    """How long a paused connection rests after so many tries (0: since the pause) before the next one."""
+    doublings: int = 2 ** min(probes, 10)
+    return min(FIRST_PROBE * doublings, LONGEST_PROBE_WAIT)
 
 
 def decide_next(

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -18,19 +18,23 @@ from plugin import registry
 from plugin.domain.delivery import CALL_DEADLINE, GIVE_BACK_AFTER, DeliveryState, Settlement
 from plugin.domain.identity import Mint
 from plugin.domain.outcome import Accepted, NextRequest, Outcome, Reason, Rejected, RetryLater, Uncertain
-from plugin.domain.retry import Chance, decide_next
+from plugin.domain.retry import Chance, decide_next, probe_wait
 from plugin.domain.survey_call import OutboundRequest, OutboundResponse, SurveyCall
 from plugin.errors import OutboundFailed, VaultError
 from plugin.outbound import Outbound
 from plugin.pipeline.credentials import load_memory, load_settings
 from plugin.redaction import mask_addresses, mask_secrets
-from plugin.store import claims, connections, deliveries
-from plugin.store.claims import ClaimedRow, FinishedAttempt
+from plugin.store import claims, connections, deliveries, lanes, leases, settling
+from plugin.store.claims import ClaimedRow
+from plugin.store.settling import Finished, FinishedAttempt
 from plugin.vault import Vault, memory_place
 
 #: Refusals in a row, for different people and without a success between, that pause a connection.
 STRIKES: Final = 3
 _STRIKING_REASONS: Final = frozenset({Reason.INVALID_CALL, Reason.NOT_FOUND, Reason.REDIRECTED})
+
+#: A call that has taken this long counts as hanging, seconds: its lane then shares a part of the senders.
+SLOW: Final = CALL_DEADLINE.total_seconds() / 4
 
 #: Failures of a call before its first byte that another try cannot mend: an address that must not be called, and a
 #: request that HTTP cannot carry.
@@ -45,20 +49,6 @@ class Claim:
 
     row: ClaimedRow
     claimed_at: float
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A call that has been made, or handed back, and is to be settled.
-
-    sealed_memory: what the next step needs to know. hanging: whether the call timed out; None when none was made.
-    """
-
-    row: ClaimedRow
-    settlement: Settlement
-    attempt: FinishedAttempt
-    sealed_memory: str | None = None
-    hanging: bool | None = None
 
 
 class Deliverer:
@@ -79,7 +69,7 @@ class Deliverer:
         Raises what a connector raises on an answer; see `broken`.
         """
         row = claim.row
-        if self._monotonic() - claim.claimed_at > GIVE_BACK_AFTER.total_seconds():
+        if self.age(claim) > GIVE_BACK_AFTER.total_seconds():
             return self._given_back(row)
         survey_call = SurveyCall(row.vendor, row.call, row.parameters)
         try:
@@ -91,6 +81,10 @@ class Deliverer:
         except Exception as error:  # a fault of ours must not cost the invitation: nothing has been sent
             return self._not_built(row, error)
         return self._made(row, survey_call, request, memory)
+
+    def age(self, claim: Claim) -> float:
+        """Seconds since this process got the claim."""
+        return self._monotonic() - claim.claimed_at
 
     def broken(self, claim: Claim, error: Exception) -> Finished:
         """How a call is settled that failed by a fault of this program: nobody knows whether it was sent."""
@@ -105,12 +99,12 @@ class Deliverer:
         allowed = None if origins == registry.ANY_PUBLIC_HTTPS else origins
         began = self._monotonic()
         response: OutboundResponse | None = None
-        hanging = False
+        timed_out = False
         outcome: Outcome
         try:
             response = self._outbound.send(request, allowed_origins=allowed, deadline=CALL_DEADLINE.total_seconds())
         except OutboundFailed as failure:
-            outcome, hanging = outcome_of_failure(failure), failure.kind == "timeout"
+            outcome, timed_out = outcome_of_failure(failure), failure.kind == "timeout"
         else:
             outcome = module.read_response(survey_call, response, row.step, memory)
         duration = self._monotonic() - began
@@ -125,17 +119,22 @@ class Deliverer:
             outcome=_OUTCOME_WORDS[type(outcome)],
         )
         words = mask_secrets(_storable(settlement.words), request.secrets)
-        return Finished(row, replace(settlement, words=words), attempt, self._sealed(row, settlement), hanging)
+        return Finished(
+            row, replace(settlement, words=words), attempt, self._sealed(row, settlement), timed_out or duration > SLOW
+        )
 
     def _decide(self, row: ClaimedRow, outcome: Outcome) -> Settlement:
+        now = self._mint.now()
         settlement = decide_next(
             outcome,
             attempts=row.attempts,
             repeat_safe=row.resend or is_repeat_safe(row.vendor, row.call, row.step),
             expires_at=row.expires_at,
-            now=self._mint.now(),
+            now=now,
             chance=self._chance,
         )
+        if row.probe:
+            settlement = after_probe(settlement, now)
         if settlement.vendor_reference is None:
             return settlement
         return replace(settlement, vendor_reference=_storable(settlement.vendor_reference))
@@ -171,27 +170,39 @@ class Deliverer:
         return Finished(row, settlement, FinishedAttempt(self._mint.now(), outcome="retry later"))
 
     def claim_and_settle(
-        self, db: Connection, finished: Sequence[Finished], *, worker: str, free: int, free_for_hanging: int
+        self,
+        db: Connection,
+        finished: Sequence[Finished],
+        *,
+        worker: str,
+        free: int,
+        free_for_hanging: int,
+        probing: bool = False,
     ) -> list[Claim]:
         """Settle what has finished and claim what the free senders can start, in the caller's transaction."""
         now = self._mint.now()
-        for item in finished:
-            self._settle(db, item, now)
+        self._settle(db, finished, now)
         if free <= 0:
             return []
-        rows = claims.claim(db, worker=worker, now=now, free=free, free_for_hanging=free_for_hanging)
+        rows = claims.claim(db, worker=worker, now=now, free=free, free_for_hanging=free_for_hanging, probing=probing)
         claimed_at = self._monotonic()
         return [Claim(row, claimed_at) for row in rows]
 
-    def _settle(self, db: Connection, item: Finished, now: datetime) -> None:
+    def _settle(self, db: Connection, finished: Sequence[Finished], now: datetime) -> None:
+        """The one place where what calls brought is written down, with what it tells of their connections."""
+        settling.settle(db, finished, now)
+        for item in finished:
+            self._pause_if_refused(db, item, now)
+        for row in (item.row for item in finished if item.row.probe and item.is_success):
+            connections.resume_after_probe(db, row.tenant_id, row.connection_id)
+        # What a lane was like when the call was claimed is mostly what it is like still.
+        changed = [item for item in finished if item.hanging is not None and item.hanging != item.row.hanging]
+        lanes.mark(db, {item.row.connection_id: bool(item.hanging) for item in changed})
+
+    def _pause_if_refused(self, db: Connection, item: Finished, now: datetime) -> None:
         row, settlement = item.row, item.settlement
-        claims.settle(db, row, settlement, item.attempt, sealed_memory=item.sealed_memory)
-        if item.hanging is not None:
-            claims.mark_lane(db, row.connection_id, hanging=item.hanging)
-        if settlement.state is DeliveryState.ACCEPTED or settlement.next_step is not None:
-            claims.note_success(db, row.connection_id, now)
         strikes = settlement.state is DeliveryState.REJECTED and settlement.reason in _STRIKING_REASONS
-        if settlement.pause or (strikes and claims.strike(db, row) >= STRIKES):
+        if settlement.pause or (strikes and settling.strike(db, row) >= STRIKES):
             connections.pause_connection(
                 db,
                 row.tenant_id,
@@ -200,16 +211,40 @@ class Deliverer:
                 # They stay on the overview for long, where a person's address has no place.
                 words=mask_addresses(settlement.words),
                 now=now,
+                probe_at=now + probe_wait(0),
             )
 
     def recover_lost(self, db: Connection) -> int:
         """Decide the claims of workers that went silent, and end what grew stale behind a pause; gives how many."""
         now = self._mint.now()
-        lost = claims.lost_claims(db, now)
+        lost = leases.lost_claims(db, now)
         for claim in lost:
             repeat = claim.resend or is_repeat_safe(claim.vendor, claim.call, claim.step)
-            claims.recover(db, claim, now, repeat=repeat)
+            leases.recover(db, claim, now, repeat=repeat)
         return len(lost) + deliveries.expire_parked(db, now)
+
+    def give_back_unheard(self, db: Connection, worker: str, known: Collection[tuple[str, int]]) -> int:
+        """Give back what a commit claimed of which this worker never heard, so that nothing was sent; gives how many.
+
+        known: id and epoch of the claims that it has.
+        """
+        now = self._mint.now()
+        unheard = leases.claims_of(db, worker, besides=known)
+        for claim in unheard:
+            leases.give_back(db, claim, now)
+        return len(unheard)
+
+
+def after_probe(settlement: Settlement, now: datetime) -> Settlement:
+    """What becomes of a delivery that was let through a pause: where the vendor refuses still, it goes on waiting.
+
+    It was only to try the connection, and must not be lost for that. It waits behind the others that are due, so that
+    the next try is made with another one.
+    """
+    refused = settlement.state is DeliveryState.REJECTED
+    if not refused or not (settlement.pause or settlement.reason in _STRIKING_REASONS):
+        return settlement
+    return replace(settlement, state=DeliveryState.SCHEDULED, due=now, counts=False, pause=True)
 
 
 def is_repeat_safe(vendor: str, call: str, step: str) -> bool:

@@ -1,30 +1,34 @@
-"""Claiming deliveries for a call and settling what it brought. HTTP happens in between, in no transaction."""
+"""Claiming: which deliveries are called now, by which worker. HTTP happens afterwards, in no transaction."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, insert, literal, select, union_all, update
+from sqlalchemy.sql.dml import Insert
+from sqlalchemy.sql.selectable import CompoundSelect
 
-from plugin.domain.delivery import LEASE, DeliveryState, Settlement
-from plugin.domain.outcome import Reason
-from plugin.store.deliveries import cancel_orphan, expire, head_of_lane, lower_lane
-from plugin.store.tables import attempts, connections, deliveries, delivery_calls, lanes
+from plugin.domain.delivery import LEASE
+from plugin.domain.retry import probe_wait
+from plugin.store import lanes
+from plugin.store.deliveries import cancel_waiting, expire, head_of_lane
+from plugin.store.lanes import DueLane
+from plugin.store.tables import attempts, deliveries, delivery_calls, rules
 
-#: Calls that may be under way through one connection at a time.
-LANE_CAP: Final = 8
-#: Lanes that one claim looks at, of those that answer and of those that hang.
-_LANES_A_TIME: Final = 16
-#: Due deliveries of a lane that one claim looks at; those among them that are stale are ended.
-_HEAD: Final = 32
+#: Where stale deliveries are met, so many of the lane are looked through for more.
+_STALE_AT_ONCE: Final = 32
 
 
 @dataclass(frozen=True)
 class ClaimedRow:
-    """A claimed delivery with all that its call needs; settings and memory are sealed."""
+    """A claimed delivery with all that its call needs; settings and memory are sealed.
+
+    hanging: whether its lane's last call timed out. probe: whether it is let through a pause, to see what comes.
+    """
 
     id: str
     tenant_id: str
@@ -41,339 +45,221 @@ class ClaimedRow:
     hanging: bool
     due: datetime
     expires_at: datetime
+    probe: bool = False
 
 
-@dataclass(frozen=True)
-class FinishedAttempt:
-    """What is known of one HTTP call, for its row. url and parameters are masked."""
-
-    finished_at: datetime
-    duration: float | None = None
-    method: str | None = None
-    url: str | None = None
-    parameters: Sequence[tuple[str, str]] = ()
-    status: int | None = None
-    outcome: str = ""
-
-
-# --- claiming -------------------------------------------------------------------------------------------------------
-
-
-def claim(db: Connection, *, worker: str, now: datetime, free: int, free_for_hanging: int) -> list[ClaimedRow]:
+def claim(
+    db: Connection, *, worker: str, now: datetime, free: int, free_for_hanging: int, probing: bool = False
+) -> list[ClaimedRow]:
     """Claim what up to `free` senders can start at once, the longest unserved lanes first.
 
     Each claim writes its attempt, so that it is also the mark "may be on its way". Lanes whose last call timed out
-    get at most `free_for_hanging` of the senders between them.
+    get at most `free_for_hanging` of the senders between them. probing: whether paused lanes whose time has come are
+    tried with one delivery each.
     """
+    found = lanes.due_lanes(db, now, hanging_too=free_for_hanging > 0, probed_too=probing)
+    if not found:
+        return []
+    under_way = lanes.in_flight(db, [lane.connection_id for lane in found])
+    shares = _Shares(found, under_way, now, free, free_for_hanging)
     claimed: list[ClaimedRow] = []
-    for lane in _due_lanes(db, now, hanging_too=free_for_hanging > 0):
-        senders = min(free - len(claimed), free_for_hanging if lane.hanging else free)
-        if senders <= 0:
-            continue
-        room = min(senders, LANE_CAP - _in_flight(db, lane.connection_id))
-        rows = _claim_lane(db, lane.connection_id, worker, now, room) if room > 0 else []
-        if lane.hanging:
-            free_for_hanging -= len(rows)
-        claimed += rows
-        _serve_lane(db, lane.connection_id, now)
+    while asked := shares.next_round():
+        rows = _heads(db, asked, now)
+        ended = _end_what_is_stale(db, rows, shares, now)
+        fresh = [row for row in rows if row.id not in ended]
+        taken = _take(db, fresh, shares.lanes, worker, now)
+        shares.count(asked, taken)
+        claimed += taken
+    lanes.limit(db, shares.next_calls(claimed))
+    for probe in (row for row in claimed if row.probe):
+        probes = shares.lanes[probe.connection_id].probes + 1
+        lanes.note_probe(db, probe.connection_id, probes=probes, again=now + probe_wait(probes))
+    lanes.serve(db, shares.served(), now)
     return claimed
 
 
-_LANES: Final = (
-    select(lanes.c.connection_id, lanes.c.hanging, lanes.c.served_at)
-    .where(lanes.c.next_due <= bindparam("now"), lanes.c.paused.is_(False))
-    .order_by(lanes.c.served_at)
-    .limit(_LANES_A_TIME)
-)
-_DUE_LANES: Final = _LANES.where(lanes.c.hanging.is_(False))
-_DUE_HANGING_LANES: Final = _LANES.where(lanes.c.hanging.is_(True))
+class _Shares:
+    """How the free senders are shared among lanes: alike in each round, until none is free or no lane has more."""
+
+    def __init__(
+        self, found: Sequence[DueLane], under_way: Mapping[str, int], now: datetime, free: int, free_for_hanging: int
+    ) -> None:
+        self.lanes = {lane.connection_id: lane for lane in found}
+        self._now = now
+        self._free = free
+        self._free_for_hanging = free_for_hanging
+        self._room = {lane.connection_id: self._room_of(lane, under_way) for lane in found}
+        self._hungry = [lane for lane in found if self._room[lane.connection_id] > 0]
+        # Where not all due lanes were looked at, the full ones too go to the end of the line, to let others be seen.
+        all_seen = len(found) < lanes.LANES_A_TIME
+        self._served = {lane.connection_id for lane in found if not all_seen and lane not in self._hungry}
+        self._served |= {lane.connection_id for lane in found if self._is_over_its_rate(lane)}
+
+    def _room_of(self, lane: DueLane, under_way: Mapping[str, int]) -> int:
+        room = 1 if lane.paused else lane.in_flight_cap - under_way.get(lane.connection_id, 0)
+        return min(room, lane.rate.allowed(self._now)) if lane.rate is not None else room
+
+    def _is_over_its_rate(self, lane: DueLane) -> bool:
+        return lane.rate is not None and lane.rate.allowed(self._now) == 0
+
+    def next_round(self) -> dict[str, int]:
+        """How many deliveries each lane may give now; empty when there is nothing more to share out."""
+        asked: dict[str, int] = {}
+        left, left_for_hanging = self._free, self._free_for_hanging
+        fair = max(left // len(self._hungry), 1) if self._hungry else 0
+        fair_for_hanging = max(left_for_hanging // max(sum(lane.hanging for lane in self._hungry), 1), 1)
+        for lane in self._hungry:
+            share = min(fair, left, self._room[lane.connection_id])
+            if lane.hanging:
+                share = min(share, fair_for_hanging, left_for_hanging)
+                left_for_hanging -= share
+            if share > 0:
+                asked[lane.connection_id] = share
+                left -= share
+        return asked
+
+    def count(self, asked: Mapping[str, int], taken: Sequence[ClaimedRow]) -> None:
+        """Count what a round has brought. A lane that gave less than it was asked for has no more.
+
+        One that gave something stale is asked no more either, so that no claim lasts long.
+        """
+        given = dict.fromkeys(asked, 0)
+        for row in taken:
+            given[row.connection_id] += 1
+        self._served |= asked.keys()
+        for row in taken:
+            self._room[row.connection_id] -= 1
+            self._free -= 1
+            self._free_for_hanging -= self.lanes[row.connection_id].hanging
+        self._hungry = [
+            lane
+            for lane in self._hungry
+            if self._room[lane.connection_id] > 0
+            and given.get(lane.connection_id, 0) >= asked.get(lane.connection_id, 0)
+        ]
+
+    def next_calls(self, claimed: Sequence[ClaimedRow]) -> dict[str, datetime]:
+        """When the lanes with a limit a minute may be called again after these calls."""
+        calls = {lane.connection_id: 0 for lane in self.lanes.values() if lane.rate is not None}
+        for row in claimed:
+            if row.connection_id in calls:
+                calls[row.connection_id] += 1
+        rates = {lane: self.lanes[lane].rate for lane, count in calls.items() if count}
+        return {lane: rate.after(calls[lane], self._now) for lane, rate in rates.items() if rate is not None}
+
+    def served(self) -> list[str]:
+        return sorted(self._served)
 
 
-def _due_lanes(db: Connection, now: datetime, *, hanging_too: bool) -> list[Row[tuple[str, bool, datetime]]]:
-    """Lanes with due work, the longest unserved first. Hanging ones are counted apart, so they never fill the list."""
-    found = [*db.execute(_DUE_LANES, {"now": now})]
-    if hanging_too:
-        found += db.execute(_DUE_HANGING_LANES, {"now": now})
-    return sorted(found, key=lambda lane: lane.served_at)
+# --- rows -------------------------------------------------------------------------------------------------------------
 
 
-_IN_FLIGHT: Final = select(func.count()).where(
-    deliveries.c.connection_id == bindparam("connection"), deliveries.c.state == "claimed"
-)
+def _head(number: int) -> Select[Any]:
+    return (
+        select(
+            deliveries.c.id,
+            deliveries.c.tenant_id,
+            deliveries.c.connection_id,
+            deliveries.c.call,
+            deliveries.c.step,
+            deliveries.c.attempts,
+            deliveries.c.resend,
+            deliveries.c.expires_at,
+            deliveries.c.due,
+            delivery_calls.c.parameters,
+            delivery_calls.c.memory,
+            rules.c.removed_at.is_not(None).label("orphaned"),
+        )
+        .join(delivery_calls, delivery_calls.c.delivery_id == deliveries.c.id)
+        .join(rules, rules.c.id == deliveries.c.rule_id)
+        .where(
+            deliveries.c.connection_id == bindparam(f"lane{number}"),
+            deliveries.c.state == "scheduled",
+            deliveries.c.due <= bindparam("now"),
+        )
+        .order_by(deliveries.c.due, deliveries.c.id)
+        .limit(bindparam(f"share{number}"))
+        .with_for_update(of=deliveries, skip_locked=True)
+    )
 
 
-def _in_flight(db: Connection, connection_id: str) -> int:
-    return db.execute(_IN_FLIGHT, {"connection": connection_id}).scalar_one()
+@cache
+def _heads_query(count: int) -> Select[Any] | CompoundSelect[Any]:
+    """The first due deliveries of so many lanes, in one statement. However long the lanes are, no more are read."""
+    heads = [select(_head(number).subquery(f"head{number}")) for number in range(count)]
+    return heads[0] if count == 1 else union_all(*heads)
+
+
+def _heads(db: Connection, shares: Mapping[str, int], now: datetime) -> list[Row[Any]]:
+    values: dict[str, Any] = {"now": now}
+    for number, (lane, share) in enumerate(shares.items()):
+        values |= {f"lane{number}": lane, f"share{number}": share}
+    rows = db.execute(_heads_query(len(shares)), values).all()
+    return sorted(rows, key=lambda row: (row.due, row.id))
+
+
+def _end_what_is_stale(db: Connection, rows: Sequence[Row[Any]], shares: _Shares, now: datetime) -> set[str]:
+    """End what is not worth sending any more, or whose rule or connection was removed; gives their ids."""
+    orphans = {row.id for row in rows if row.orphaned or shares.lanes[row.connection_id].removed}
+    cancel_waiting(db, orphans, now)
+    stale = {row.id for row in rows if row.expires_at <= now} - orphans
+    for lane in {row.connection_id for row in rows if row.id in stale}:
+        # A long line of them goes in few steps.
+        expire(db, head_of_lane(db, lane, now, _STALE_AT_ONCE).stale, now)
+    expire(db, stale, now)
+    return orphans | stale
 
 
 _CLAIM: Final = (
     update(deliveries)
     .where(deliveries.c.id.in_(bindparam("ids", expanding=True)), deliveries.c.state == "scheduled")
     .values(state="claimed", lease_epoch=deliveries.c.lease_epoch + 1, leased_until=bindparam("until"))
-    .returning(deliveries.c.id)
+    .returning(deliveries.c.id, deliveries.c.lease_epoch)
 )
 
-
-def _claim_lane(db: Connection, connection_id: str, worker: str, now: datetime, room: int) -> list[ClaimedRow]:
-    head = head_of_lane(db, connection_id, now, _HEAD)
-    expire(db, head.stale, now)
-    ids = db.execute(_CLAIM, {"ids": head.fresh[:room], "until": now + LEASE}).scalars()
-    rows = _claimed_rows(db, list(ids))
-    if rows:
-        db.execute(
-            insert(attempts),
-            [
-                {
-                    "delivery_id": row.id,
-                    "tenant_id": row.tenant_id,
-                    "epoch": row.epoch,
-                    "step": row.step,
-                    "worker": worker,
-                    "claimed_at": now,
-                }
-                for row in rows
-            ],
-        )
-    return rows
-
-
-_CLAIMED_ROWS: Final = (
+_BEGIN_ATTEMPTS: Final[Insert] = insert(attempts).from_select(
+    ["delivery_id", "epoch", "tenant_id", "step", "worker", "claimed_at", "late"],
     select(
         deliveries.c.id,
+        deliveries.c.lease_epoch,
         deliveries.c.tenant_id,
-        deliveries.c.connection_id,
-        connections.c.vendor,
-        connections.c.settings,
-        deliveries.c.call,
         deliveries.c.step,
-        delivery_calls.c.parameters,
-        delivery_calls.c.memory,
-        deliveries.c.attempts,
-        deliveries.c.lease_epoch.label("epoch"),
-        deliveries.c.resend,
-        lanes.c.hanging,
-        deliveries.c.due,
-        deliveries.c.expires_at,
-    )
-    .join(lanes, lanes.c.connection_id == deliveries.c.connection_id)
-    .join(connections, connections.c.id == deliveries.c.connection_id)
-    .join(delivery_calls, delivery_calls.c.delivery_id == deliveries.c.id)
-    .where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
-    .order_by(deliveries.c.due, deliveries.c.id)
+        bindparam("worker", type_=attempts.c.worker.type),
+        bindparam("now", type_=attempts.c.claimed_at.type),
+        literal(False),
+    ).where(deliveries.c.id.in_(bindparam("ids", expanding=True))),
 )
 
 
-def _claimed_rows(db: Connection, ids: list[str]) -> list[ClaimedRow]:
-    if not ids:
+def _take(
+    db: Connection, rows: Sequence[Row[Any]], found: Mapping[str, DueLane], worker: str, now: datetime
+) -> list[ClaimedRow]:
+    if not rows:
         return []
-    return [ClaimedRow(**row) for row in db.execute(_CLAIMED_ROWS, {"ids": ids}).mappings()]
-
-
-_SERVE_LANE: Final = (
-    update(lanes)
-    .where(lanes.c.connection_id == bindparam("connection"))
-    .values(
-        served_at=bindparam("now"),
-        next_due=select(func.min(deliveries.c.due))
-        .where(deliveries.c.connection_id == bindparam("connection"), deliveries.c.state == "scheduled")
-        .scalar_subquery(),
-    )
-)
-
-
-def _serve_lane(db: Connection, connection_id: str, now: datetime) -> None:
-    """Send a lane to the end of the line, with the time that its next delivery is due."""
-    db.execute(_SERVE_LANE, {"connection": connection_id, "now": now})
-
-
-# --- settling ---------------------------------------------------------------------------------------------------------
-
-
-_SETTLE: Final = update(deliveries).where(
-    deliveries.c.tenant_id == bindparam("tenant"),
-    deliveries.c.id == bindparam("delivery"),
-    deliveries.c.lease_epoch == bindparam("epoch"),
-    deliveries.c.state.in_(("claimed", "uncertain")),
-)
-
-
-def settle(
-    db: Connection,
-    row: ClaimedRow,
-    settlement: Settlement,
-    attempt: FinishedAttempt,
-    *,
-    sealed_memory: str | None = None,
-) -> bool:
-    """Record what a call brought and, unless a newer claim or a person's decision came first, apply it.
-
-    A known answer counts even when the lease has run out meanwhile. sealed_memory: what the next step needs to know.
-    Gives whether it was applied.
-    """
-    fence = {"tenant": row.tenant_id, "delivery": row.id, "epoch": row.epoch}
-    changed = db.execute(_SETTLE, fence | _settled_values(row, settlement, attempt.finished_at))
-    applied = changed.rowcount == 1
-    _record_attempt(db, row, settlement, attempt, late=not applied)
-    if not applied:
-        return False
-    if settlement.next_step is not None:
-        db.execute(update(delivery_calls).where(delivery_calls.c.delivery_id == row.id).values(memory=sealed_memory))
-    if settlement.due is not None and not cancel_orphan(db, row.id, attempt.finished_at):
-        lower_lane(db, row.connection_id, settlement.due)
-    return True
-
-
-def _settled_values(row: ClaimedRow, settlement: Settlement, now: datetime) -> dict[str, Any]:
-    values: dict[str, Any] = {"state": settlement.state, "reason": settlement.reason, "leased_until": None}
-    if settlement.counts:
-        # The claim's own epoch fences the row, so nobody else has counted since.
-        values["attempts"] = row.attempts + 1
-    if settlement.state is DeliveryState.SCHEDULED:
-        values["due"] = settlement.due
-    else:
-        values["settled_at"] = now
-    if settlement.next_step is not None:
-        values["step"] = settlement.next_step
-    if settlement.vendor_reference is not None:
-        values["vendor_reference"] = settlement.vendor_reference
-    return values
-
-
-_KEPT_CALL: Final = select(delivery_calls.c.delivery_id).where(delivery_calls.c.delivery_id == bindparam("delivery"))
-_RECORD_ATTEMPT: Final = update(attempts).where(
-    attempts.c.delivery_id == bindparam("delivery"), attempts.c.epoch == bindparam("at_epoch")
-)
-
-
-def _record_attempt(
-    db: Connection, row: ClaimedRow, settlement: Settlement, attempt: FinishedAttempt, *, late: bool
-) -> None:
-    values: dict[str, Any] = {
-        "delivery": row.id,
-        "at_epoch": row.epoch,
-        "finished_at": attempt.finished_at,
-        "duration": attempt.duration,
-        "method": attempt.method,
-        "status": attempt.status,
-        "outcome": attempt.outcome,
-        "reason": settlement.reason,
-        "late": late,
+    epochs = {
+        row.id: row.lease_epoch for row in db.execute(_CLAIM, {"ids": [r.id for r in rows], "until": now + LEASE})
     }
-    if db.execute(_KEPT_CALL, {"delivery": row.id}).first() is not None:
-        # Not where the person was forgotten while the call was under way.
-        values |= {
-            "url": attempt.url,
-            "parameters": [list(pair) for pair in attempt.parameters],
-            "words": settlement.words,
-        }
-    db.execute(_RECORD_ATTEMPT, values)
+    if epochs:
+        db.execute(_BEGIN_ATTEMPTS, {"ids": list(epochs), "worker": worker, "now": now})
+    return [_claimed(row, epochs[row.id], found[row.connection_id]) for row in rows if row.id in epochs]
 
 
-_MARK_LANE: Final = (
-    update(lanes)
-    .where(lanes.c.connection_id == bindparam("connection"), lanes.c.hanging != bindparam("seen"))
-    .values(hanging=bindparam("seen"))
-)
-
-
-def mark_lane(db: Connection, connection_id: str, *, hanging: bool) -> None:
-    """Remember whether a lane's last call timed out."""
-    db.execute(_MARK_LANE, {"connection": connection_id, "seen": hanging})
-
-
-_NOTE_SUCCESS: Final = (
-    update(connections)
-    .where(connections.c.id == bindparam("connection"))
-    .values(last_success_at=bindparam("now"), strikes=0, last_struck=None)
-)
-
-
-def note_success(db: Connection, connection_id: str, now: datetime) -> None:
-    db.execute(_NOTE_SUCCESS, {"connection": connection_id, "now": now})
-
-
-def strike(db: Connection, row: ClaimedRow) -> int:
-    """Count a refusal that may be the connection's fault; gives how many came in a row for different people."""
-    query = select(delivery_calls.c.person).where(delivery_calls.c.delivery_id == row.id)
-    person = db.execute(query).scalar() or row.id
-    db.execute(
-        update(connections)
-        .where(
-            connections.c.id == row.connection_id,
-            or_(connections.c.last_struck.is_(None), connections.c.last_struck != person),
-        )
-        .values(strikes=connections.c.strikes + 1, last_struck=person)
+def _claimed(row: Row[Any], epoch: int, lane: DueLane) -> ClaimedRow:
+    return ClaimedRow(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        connection_id=row.connection_id,
+        vendor=lane.vendor,
+        settings=lane.settings,
+        call=row.call,
+        step=row.step,
+        parameters=row.parameters,
+        memory=row.memory,
+        attempts=row.attempts,
+        epoch=epoch,
+        resend=row.resend,
+        hanging=lane.hanging,
+        due=row.due,
+        expires_at=row.expires_at,
+        probe=lane.paused,
     )
-    # None where the tenant was removed while the call was under way.
-    return db.execute(select(connections.c.strikes).where(connections.c.id == row.connection_id)).scalar() or 0
-
-
-@dataclass(frozen=True)
-class LostClaim:
-    """A claim whose worker went silent."""
-
-    id: str
-    tenant_id: str
-    connection_id: str
-    vendor: str
-    call: str
-    step: str
-    epoch: int
-    resend: bool
-
-
-def lost_claims(db: Connection, now: datetime, limit: int = 100) -> list[LostClaim]:
-    query = (
-        select(
-            deliveries.c.id,
-            deliveries.c.tenant_id,
-            deliveries.c.connection_id,
-            connections.c.vendor,
-            deliveries.c.call,
-            deliveries.c.step,
-            deliveries.c.lease_epoch.label("epoch"),
-            deliveries.c.resend,
-        )
-        .join(connections, connections.c.id == deliveries.c.connection_id)
-        .where(deliveries.c.state == "claimed", deliveries.c.leased_until <= now)
-        .limit(limit)
-    )
-    return [LostClaim(**row) for row in db.execute(query).mappings()]
-
-
-def recover(db: Connection, lost: LostClaim, now: datetime, *, repeat: bool) -> None:
-    """Decide a lost claim: again when repeating is safe, else uncertain.
-
-    The epoch stays, so that a late answer to an uncertain one applies; to a scheduled one none does, and a new claim
-    raises the epoch.
-    """
-    state = DeliveryState.SCHEDULED if repeat else DeliveryState.UNCERTAIN
-    values: dict[str, Any] = {"state": state, "reason": Reason.LEASE_LOST, "leased_until": None}
-    if repeat:
-        values["due"] = now
-    else:
-        values["settled_at"] = now
-    changed = db.execute(
-        update(deliveries)
-        .where(deliveries.c.id == lost.id, deliveries.c.lease_epoch == lost.epoch, deliveries.c.state == "claimed")
-        .values(**values)
-    )
-    if not changed.rowcount:
-        return
-    db.execute(
-        update(attempts)
-        .where(attempts.c.delivery_id == lost.id, attempts.c.epoch == lost.epoch)
-        .values(finished_at=now, outcome="lost", reason=Reason.LEASE_LOST)
-    )
-    if repeat and not cancel_orphan(db, lost.id, now):
-        lower_lane(db, lost.connection_id, now)
-
-
-_IS_DUE: Final = (
-    select(lanes.c.connection_id).where(lanes.c.next_due <= bindparam("now"), lanes.c.paused.is_(False)).limit(1)
-)
-
-
-def is_due(db: Connection, now: datetime) -> bool:
-    """Whether any lane has work to be done now."""
-    return db.execute(_IS_DUE, {"now": now}).first() is not None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, exists, func, insert, or_, select, update
 
 from plugin.errors import NotFound
 from plugin.store.database import put_row
@@ -96,19 +96,49 @@ def remove_connection(db: Connection, tenant_id: str, connection_id: str, now: d
 
 
 def pause_connection(
-    db: Connection, tenant_id: str, connection_id: str, *, reason: str, words: str, now: datetime
+    db: Connection,
+    tenant_id: str,
+    connection_id: str,
+    *,
+    reason: str,
+    words: str,
+    now: datetime,
+    probe_at: datetime | None = None,
 ) -> None:
-    """Stop calling through a connection. Its deliveries stay scheduled and are shown as parked."""
+    """Stop calling through a connection. Its deliveries stay scheduled and are shown as parked.
+
+    probe_at: when it is tried again by itself; None for a pause by a person's hand, which nothing else changes. A
+    connection that is paused already keeps its moment and its next try, and gets the newer words.
+    """
+    lane = and_(lanes.c.tenant_id == tenant_id, lanes.c.connection_id == connection_id)
+    which = and_(connections.c.tenant_id == tenant_id, connections.c.id == connection_id)
+    if probe_at is not None:
+        which = and_(which, or_(connections.c.paused_at.is_(None), exists().where(lane, lanes.c.probe_at.is_not(None))))
     db.execute(
         update(connections)
-        .where(
-            connections.c.tenant_id == tenant_id, connections.c.id == connection_id, connections.c.paused_at.is_(None)
+        .where(which)
+        .values(
+            paused_at=func.coalesce(connections.c.paused_at, bindparam("now", now, type_=connections.c.paused_at.type)),
+            paused_reason=reason,
+            paused_words=words,
         )
-        .values(paused_at=now, paused_reason=reason, paused_words=words)
     )
-    db.execute(
-        update(lanes).where(lanes.c.tenant_id == tenant_id, lanes.c.connection_id == connection_id).values(paused=True)
+    if probe_at is None:
+        db.execute(update(lanes).where(lane).values(paused=True, probe_at=None, probes=0))
+    else:
+        # Not where it is paused already: a probe has set the next one, and a person wants none.
+        db.execute(
+            update(lanes).where(lane, lanes.c.paused.is_(False)).values(paused=True, probe_at=probe_at, probes=0)
+        )
+
+
+def resume_after_probe(db: Connection, tenant_id: str, connection_id: str) -> None:
+    """Resume a connection whose vendor has taken a call again, unless a person has paused it meanwhile."""
+    probed = select(lanes.c.connection_id).where(
+        lanes.c.tenant_id == tenant_id, lanes.c.connection_id == connection_id, lanes.c.probe_at.is_not(None)
     )
+    if db.execute(probed).first() is not None:
+        resume_connection(db, tenant_id, connection_id)
 
 
 def resume_connection(db: Connection, tenant_id: str, connection_id: str) -> None:
@@ -126,7 +156,7 @@ def resume_connection(db: Connection, tenant_id: str, connection_id: str) -> Non
     db.execute(
         update(lanes)
         .where(lanes.c.tenant_id == tenant_id, lanes.c.connection_id == connection_id)
-        .values(paused=False, hanging=False, next_due=earliest)
+        .values(paused=False, hanging=False, next_due=earliest, probe_at=None, probes=0)
     )
 
 

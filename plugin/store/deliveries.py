@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, insert, or_, select, update
 
 from plugin.domain.delivery import DeliveryState
 from plugin.domain.outcome import Reason
-from plugin.store.tables import connections, deliveries, delivery_calls, lanes, rules
+from plugin.store import lanes
+from plugin.store.tables import connections, deliveries, delivery_calls, rules
+from plugin.store.tables import lanes as lane_rows
 
 #: Parked deliveries of one lane that are expired in one transaction.
 _PARKED_AT_ONCE: Final = 500
@@ -72,22 +74,7 @@ def add_delivery(db: Connection, tenant_id: str, new: NewDelivery) -> None:
             "person": new.person,
         },
     )
-    lower_lane(db, new.connection_id, new.due)
-
-
-_LOWER_LANE: Final = (
-    update(lanes)
-    .where(
-        lanes.c.connection_id == bindparam("connection"),
-        or_(lanes.c.next_due.is_(None), lanes.c.next_due > bindparam("due")),
-    )
-    .values(next_due=bindparam("due"))
-)
-
-
-def lower_lane(db: Connection, connection_id: str, due: datetime) -> None:
-    """Have a lane looked at by `due`. Only a later time is changed, so that a busy lane's row is left alone."""
-    db.execute(_LOWER_LANE, {"connection": connection_id, "due": due})
+    lanes.lower(db, {new.connection_id: new.due})
 
 
 # --- what a person may do ---------------------------------------------------------------------------------------------
@@ -129,6 +116,17 @@ def count_waiting(db: Connection, tenant_id: str, *, rule_ids: Collection[str], 
 
 
 # --- ends that come by themselves -------------------------------------------------------------------------------------
+
+
+def cancel_waiting(db: Connection, delivery_ids: Collection[str], now: datetime) -> None:
+    """Cancel deliveries that wait, by id."""
+    if delivery_ids:
+        cancelled = {"state": "cancelled", "reason": Reason.CANCELLED, "settled_at": now}
+        db.execute(
+            update(deliveries)
+            .where(deliveries.c.id.in_(delivery_ids), deliveries.c.state == "scheduled")
+            .values(**cancelled)
+        )
 
 
 def cancel_orphan(db: Connection, delivery_id: str, now: datetime) -> bool:
@@ -197,9 +195,9 @@ def has_stale_parked(db: Connection, now: datetime) -> bool:
 def _stale_lanes(now: datetime) -> Select[Any]:
     first_expires = (
         select(deliveries.c.expires_at)
-        .where(deliveries.c.connection_id == lanes.c.connection_id, deliveries.c.state == "scheduled")
+        .where(deliveries.c.connection_id == lane_rows.c.connection_id, deliveries.c.state == "scheduled")
         .order_by(deliveries.c.due, deliveries.c.id)
         .limit(1)
         .scalar_subquery()
     )
-    return select(lanes.c.connection_id).where(lanes.c.paused.is_(True), first_expires <= now)
+    return select(lane_rows.c.connection_id).where(lane_rows.c.paused.is_(True), first_expires <= now)

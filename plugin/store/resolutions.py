@@ -11,7 +11,8 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from plugin.domain.delivery import DeliveryState, Resolution
 from plugin.domain.identity import first_id
-from plugin.store.deliveries import cancel_by_id, cancel_orphan, lower_lane
+from plugin.store import lanes
+from plugin.store.deliveries import cancel_by_id, cancel_orphan
 from plugin.store.tables import connections, deliveries, resolutions
 
 #: An id is made within this time of what its row says of its making, also over a clock that was set back.
@@ -78,7 +79,7 @@ def resolve(
         return resolution.state
     if cancel_orphan(db, delivery_id, now):
         return DeliveryState.CANCELLED
-    lower_lane(db, row.connection_id, now)
+    lanes.lower(db, {row.connection_id: now})
     return DeliveryState.SCHEDULED
 
 

@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 #: By how much an acknowledgement comes before its commit, seconds.
@@ -46,18 +45,16 @@ def acknowledge_before_commit() -> None:
 
 def settle_without_epoch() -> None:
     """Whatever a call brought is applied to the delivery, also when somebody else has claimed it since."""
-    from sqlalchemy import select
+    from plugin.store import settling
 
-    from plugin.store import claims
-    from plugin.store.tables import deliveries
+    settling.applies = lambda _row, found: found is not None
+    # The statement itself looks at the epoch once more.
+    values = settling._settled_values
 
-    settle = claims.settle
+    def values_for_any(item: Any, found: Any, now: Any) -> dict[str, Any]:
+        return values(item, found, now) | {"at_epoch": found.lease_epoch}
 
-    def settle_any(db: Any, row: Any, *rest: Any, **options: Any) -> bool:
-        newest = db.execute(select(deliveries.c.lease_epoch).where(deliveries.c.id == row.id)).scalar_one()
-        return settle(db, replace(row, epoch=newest), *rest, **options)
-
-    claims.settle = settle_any
+    settling._settled_values = values_for_any
 
 
 def claim_without_epoch() -> None:
@@ -98,15 +95,15 @@ def synchronous_commit_off() -> None:
 
 def repeat_what_is_uncertain() -> None:
     """A call that may have reached the vendor is made again, though nobody said that repeating it does no harm."""
-    from plugin.store import claims
+    from plugin.store import leases
 
-    recover = claims.recover
+    recover = leases.recover
 
     def recover_by_repeating(db: Any, lost: Any, now: Any, *, repeat: bool) -> None:
         del repeat
         recover(db, lost, now, repeat=True)
 
-    claims.recover = recover_by_repeating
+    leases.recover = recover_by_repeating
 
 
 MISTAKES: Mapping[str, Callable[[], None]] = {

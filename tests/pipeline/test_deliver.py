@@ -15,7 +15,7 @@ from plugin.errors import OutboundFailed
 from plugin.outbound import Outbound
 from plugin.pipeline.deliver import Claim, Deliverer, outcome_of_failure
 from plugin.redaction import Secret
-from plugin.store import claims, connections, tenants
+from plugin.store import connections, lanes, tenants
 from plugin.store.tables import deliveries as delivery_rows
 from tests.acme import ACME, Acme
 
@@ -217,7 +217,7 @@ def test_a_sender_that_comes_late_to_a_claim_gives_it_back(acme, sender):
 def test_giving_back_does_not_clear_a_hanging_lane(acme, sender):
     acme.close()
     with acme.parts.database.write() as db:
-        claims.mark_lane(db, connection(acme).id, hanging=True)
+        lanes.mark(db, {connection(acme).id: True})
     [claim] = sender.claim()
     sender.seconds += 21
 
