@@ -29,6 +29,12 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
+    def stop(self) -> None:
+        """End it; a second time does no harm."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        _end(self._process)
+
     def tell(self, message: Any) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(message) + "\n")
@@ -52,12 +58,11 @@ def child(module: str) -> Iterator[Child]:
     """`python -m module` from here on; it is ended with the block, and ends by itself when its input does."""
     process = Popen([sys.executable, "-m", module], cwd=ROOT, stdin=PIPE, stdout=PIPE, text=True)
     with process:
+        running = Child(process)
         try:
-            yield Child(process)
+            yield running
         finally:
-            assert process.stdin is not None
-            process.stdin.close()
-            _end(process)
+            running.stop()
 
 
 @contextmanager

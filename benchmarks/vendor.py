@@ -52,6 +52,10 @@ class Vendor:
         """The calls that have come since, in their order."""
         return [Arrival(*arrival) for arrival in self._process.ask("take")]
 
+    def hang_up(self) -> None:
+        """End the vendor: whoever waits for an answer sees the connection break."""
+        self._process.stop()
+
     def wait_for(self, calls: int, seconds: float) -> list[Arrival]:
         """Take the calls once there are so many. Raises RuntimeError when they do not come within `seconds`."""
         deadline = time.monotonic() + seconds
