@@ -29,6 +29,7 @@ from plugin.signing import LinkSigner
 from plugin.store.database import Database
 from plugin.store.opening import open_database
 from plugin.vault import Vault
+from plugin.wake import WakeHint, WakeListener, wake_folder
 from plugin.web.app import create_web_app
 from plugin.web.desk import Desk
 from plugin.worker import Worker
@@ -55,6 +56,7 @@ class Parts:
     signer: LinkSigner
     acceptor: Acceptor
     meter: Meter
+    hint: WakeHint
 
     def desk(self) -> Desk:
         return Desk(
@@ -85,6 +87,7 @@ class Parts:
     def close(self) -> None:
         """Store what was counted and let go of the database."""
         self.meter.close()
+        self.hint.close()
         self.database.close()
 
     def retention(self) -> Retention:
@@ -98,6 +101,7 @@ class Parts:
             self.retention(),
             self.mint,
             self.meter,
+            WakeListener(wake_folder(self.config.database_url)),
             name=name,
             threads=self.config.worker_threads,
         )
@@ -126,6 +130,7 @@ def open_parts(config: Config, mint: Mint | None = None) -> Parts:
         signer=LinkSigner(config.secret_keys),
         acceptor=Acceptor(database, vault, mint),
         meter=Meter(database, sources=registry.source_names(), vendors=registry.vendor_names()),
+        hint=WakeHint(wake_folder(config.database_url)),
     )
 
 

@@ -28,6 +28,7 @@ from plugin.pipeline.retention import Retention
 from plugin.store import deliveries, events, lanes, leases, links, workers
 from plugin.store.database import Database
 from plugin.store.settling import Finished
+from plugin.wake import WakeListener
 
 #: How often an idle worker looks for due work, seconds.
 POLL: Final = 0.05
@@ -63,6 +64,7 @@ class Worker:
         retention: Retention,
         mint: Mint,
         meter: Meter,
+        listener: WakeListener,
         *,
         name: str,
         threads: int,
@@ -71,6 +73,7 @@ class Worker:
         self._deliverer = deliverer
         self._mint = mint
         self._meter = meter
+        self._listener = listener
         self._name = name
         self._threads = threads
         self._tasks: queue.SimpleQueue[Claim | None] = queue.SimpleQueue()
@@ -96,7 +99,7 @@ class Worker:
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then let the calls under way end and settle them."""
         log.info("worker started", worker=self._name, threads=self._threads)
-        with self._senders():
+        with self._senders(), self._listener.listening(self.wake):
             while not stop.is_set():
                 self._guarded(self._turn, stop)
             self._drain()
@@ -116,7 +119,8 @@ class Worker:
 
     def wake(self) -> None:
         """Look for due work at once. From any thread."""
-        self._finished.put(None)
+        if self._finished.empty():
+            self._finished.put(None)
 
     @contextmanager
     def _senders(self) -> Iterator[None]:
@@ -160,7 +164,7 @@ class Worker:
         """Take what the senders have finished; waits up to `wait` seconds for the first, and a moment for company."""
         try:
             self._keep(self._finished.get(timeout=wait))
-            if self._finished.qsize() < min(len(self._under_way) // 2, _COMPANY):
+            if self._unsettled and self._finished.qsize() < min(len(self._under_way) // 2, _COMPANY):
                 time.sleep(_MOMENT)
             while True:
                 self._keep(self._finished.get_nowait())

@@ -14,7 +14,7 @@ PLUGIN = ROOT / "plugin"
 GROUND = {"domain", "errors", "redaction"}
 CONNECTORS = {"triggers", "surveys"}
 STEPS = {"store", "registry", "outbound", "vault", *GROUND}
-FRONT = {"pipeline", "store", "tenant_file", "signing", "vault", "metrics", "registry", "manifest", *GROUND}
+FRONT = {"pipeline", "store", "tenant_file", "signing", "vault", "metrics", "registry", "manifest", "wake", *GROUND}
 ALL_BUT_CONFIG = {*FRONT, *CONNECTORS, "outbound", "web", "api", "worker", "sandbox", "cli", "app"}
 
 #: What each room may import besides itself. A module that stands straight in plugin/ is a room of its own.
@@ -34,6 +34,7 @@ DOORS = {
     "outbound": GROUND,
     "signing": GROUND,
     "vault": GROUND,
+    "wake": GROUND,
     "metrics": {"store", *GROUND},
     "config": {"store", *GROUND},  # stands right under `app`; asks the store which file an address means
     "triggers": GROUND,

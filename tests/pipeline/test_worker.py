@@ -9,6 +9,7 @@ import pytest
 from plugin.errors import StoreUnavailable
 from plugin.store import links, workers
 from plugin.store.links import Link, Session
+from plugin.wake import WakeListener, wake_folder
 from plugin.worker import Worker
 from tests.acme import ACME, closing, states
 
@@ -109,14 +110,18 @@ class Faltering:
         return self._database.write()
 
 
+def worker_on(database, parts, outbound):
+    listener = WakeListener(wake_folder(parts.config.database_url))
+    deliverer = parts.deliverer(outbound)
+    return Worker(database, deliverer, parts.retention(), parts.mint, parts.meter, listener, name="w1", threads=4)
+
+
 def test_a_store_that_is_away_for_a_while_loses_and_doubles_nothing(acme, outbound):
     acme.close(email="slow@example.com")
     acme.close(email="ada@example.com")
     parts = acme.parts
     database = Faltering(parts.database)
-    worker = Worker(
-        database, parts.deliverer(outbound), parts.retention(), parts.mint, parts.meter, name="w1", threads=4
-    )
+    worker = worker_on(database, parts, outbound)
 
     with running(worker):
         wait_until(lambda: acme.vendor.received)
