@@ -20,7 +20,11 @@ FLUSH_EVERY: Final = 5.0
 #: Beside a histogram's buckets: the sum of all its values.
 SUM: Final = "sum"
 
+_BOUND_WORDS: Final[Mapping[str, tuple[str, ...]]] = {one.name: one.bound_words for one in HISTOGRAMS}
 _LABELS: Final[Mapping[str, tuple[str, ...]]] = {metric.name: metric.labels for metric in (*COUNTERS, *HISTOGRAMS)}
+
+#: Name, and the values of its labels.
+_Key = tuple[str, tuple[str, ...]]
 
 log = structlog.get_logger()
 
@@ -35,7 +39,9 @@ class Meter:
         self._database = database
         self._closed = {**CLOSED, "source": frozenset({*sources, NO_SOURCE}), "vendor": frozenset(vendors)}
         self._lock = threading.Lock()
-        self._deltas: dict[tuple[str, tuple[str, ...]], float] = {}
+        self._counted: dict[_Key, float] = {}
+        # How many values fell into each bucket, and at the end their sum.
+        self._observed: dict[_Key, list[float]] = {}
         self._flushing = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
@@ -44,15 +50,17 @@ class Meter:
         """labels: their values, in the order of the counter's names."""
         key = (counter.name, labels)
         with self._lock:
-            self._deltas[key] = self._deltas.get(key, 0.0) + by
+            self._counted[key] = self._counted.get(key, 0.0) + by
 
     def observe(self, histogram: Histogram, value: float, *labels: str) -> None:
         """Put a value, in the histogram's unit, into its bucket."""
-        bucket = (histogram.name, (*labels, histogram.bound_words[bisect_left(histogram.bounds, value)]))
-        total = (histogram.name, (*labels, SUM))
+        key = (histogram.name, labels)
         with self._lock:
-            self._deltas[bucket] = self._deltas.get(bucket, 0.0) + 1.0
-            self._deltas[total] = self._deltas.get(total, 0.0) + value
+            series = self._observed.get(key)
+            if series is None:
+                series = self._observed[key] = [0.0] * (len(histogram.bound_words) + 1)
+            series[bisect_left(histogram.bounds, value)] += 1.0
+            series[-1] += value
 
     def flush(self) -> None:
         """Add to the store what was counted since the last time, in one short write.
@@ -60,8 +68,7 @@ class Meter:
         Raises StoreUnavailable; what was counted is then kept for the next time.
         """
         with self._flushing:
-            with self._lock:
-                taken, self._deltas = self._deltas, {}
+            taken = self._take()
             if not taken:
                 return
             try:
@@ -97,14 +104,25 @@ class Meter:
         except SurveyPluginError as error:
             log.warning("counts not stored yet", detail=str(error))
 
-    def _put_back(self, taken: Mapping[tuple[str, tuple[str, ...]], float]) -> None:
+    def _take(self) -> Mapping[_Key, float]:
+        """Everything since the last time, as it is stored: a bucket is a counter with its bound as the last label."""
+        with self._lock:
+            taken, self._counted = self._counted, {}
+            observed, self._observed = self._observed, {}
+        for (name, labels), series in observed.items():
+            for word, value in zip((*_BOUND_WORDS[name], SUM), series, strict=True):
+                if value:
+                    taken[name, (*labels, word)] = value
+        return taken
+
+    def _put_back(self, taken: Mapping[_Key, float]) -> None:
         with self._lock:
             for key, value in taken.items():
-                self._deltas[key] = self._deltas.get(key, 0.0) + value
+                self._counted[key] = self._counted.get(key, 0.0) + value
 
-    def _with_closed_labels(self, taken: Mapping[tuple[str, tuple[str, ...]], float]) -> counters.Deltas:
+    def _with_closed_labels(self, taken: Mapping[_Key, float]) -> counters.Deltas:
         """Done here and not where things are counted, where it would cost time with each of them."""
-        closed: dict[tuple[str, tuple[str, ...]], float] = {}
+        closed: dict[_Key, float] = {}
         for (name, values), value in taken.items():
             names = _LABELS[name]
             shown = tuple(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
@@ -113,6 +115,17 @@ def test_every_family_has_a_sentence_and_a_name_of_ours(parts, scrape):
     for family in read_plain(page.decode()):
         assert family.name.startswith("survey_plugin_")
         assert family.documentation.endswith(".")
+
+
+def test_the_operating_guide_names_each_metric(parts, scrape, clock):
+    with parts.database.write() as db:
+        workers.beat(db, "one", now=clock(), threads=8)
+    page, _ = render(scrape.read(), "")
+    guide = (Path(__file__).parents[2] / "docs/operating.md").read_text("utf-8")
+
+    names = [line.split()[2] for line in page.decode().splitlines() if line.startswith("# TYPE ")]
+    assert len(names) > 20
+    assert [name for name in names if not re.search(rf"`{name}[`{{]", guide)] == []
 
 
 def test_the_queue_is_told_by_state(acme, scrape, clock):
