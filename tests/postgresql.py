@@ -136,6 +136,11 @@ class Cluster(Server):
             raise ValueError("the server is stopped")
         return self._process.pid
 
+    @property
+    def socket(self) -> Path:
+        """Where the server listens."""
+        return self._folder / ".s.PGSQL.5432"
+
     def start(self) -> None:
         """Start the server and wait until it takes statements. Raises PostgresqlMissing."""
         if self._process is not None:

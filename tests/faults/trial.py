@@ -147,6 +147,10 @@ class Trial:
             reports.insert(min(reports.index(report) + self.random.choice((1, 1, 20)), len(reports)), report)
         self.desk.start(reports, per_second=self.per_second)
 
+    def wait_for_calls(self) -> None:
+        """Until a worker has come up and calls the vendor."""
+        wait_until(lambda: self._vendor.received > 0, STRIKE, "the vendor is called")
+
     def wait_a_while(self) -> None:
         """Until some moment while the load goes on."""
         time.sleep(self.random.uniform(0.2, self.tickets / self.per_second))

@@ -69,6 +69,11 @@ class PretendVendor:
         self.origin = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, name="vendor", daemon=True).start()
 
+    @property
+    def received(self) -> int:
+        """How many requests have come so far."""
+        return self._number
+
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)

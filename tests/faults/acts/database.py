@@ -38,6 +38,7 @@ def kill_database_often(trial: Trial) -> None:
 def _kill_database(trial: Trial, times: int) -> None:
     trial.spread_load(_WHILE)
     _, worker = trial.begin()
+    trial.wait_for_calls()
     for _ in range(times):
         time.sleep(trial.random.uniform(0.3, _WHILE / times))
         trial.struck(worker.pid)
@@ -49,7 +50,7 @@ def database_away(trial: Trial) -> None:
     """For ten seconds under load; what the vendor answers meanwhile is kept, so nothing is uncertain."""
     trial.spread_load(_WHILE)
     trial.begin()
-    trial.wait_a_while()
+    trial.wait_for_calls()
     _cluster(trial).stop()
     time.sleep(10.0)
     _cluster(trial).start()
@@ -63,6 +64,7 @@ def database_disconnects(trial: Trial) -> None:
     """Everybody is thrown out a few times, as a failover or a restarted PgBouncer does."""
     trial.spread_load(_WHILE)
     _, worker = trial.begin()
+    trial.wait_for_calls()
     for _ in range(5):
         time.sleep(trial.random.uniform(0.2, _WHILE / 5))
         trial.struck(worker.pid)
