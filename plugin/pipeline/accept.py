@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
+from http import HTTPStatus
 from typing import Final
 
 from plugin import registry
 from plugin.domain.event import Event
 from plugin.domain.identity import Mint
-from plugin.errors import SignatureInvalid, StoreUnavailable, TooMany, Unreadable
-from plugin.pipeline.credentials import load_credentials
-from plugin.pipeline.draft import Draft, digest, draft_events
+from plugin.errors import NotFound, SignatureInvalid, StoreConflict, StoreUnavailable, TooMany, Unreadable
+from plugin.pipeline.coalesce import Coalescer
+from plugin.pipeline.draft import Draft, Setup, digest, draft_events, question_of
 from plugin.pipeline.gate import Gate
-from plugin.pipeline.record import Acceptance, Outdated, record
+from plugin.pipeline.record import Acceptance, Entry, Outdated, record
+from plugin.pipeline.setups import Setups
+from plugin.pipeline.visits import Visits
 from plugin.redaction import Secret, mask_secrets, mask_unknown_secrets
 from plugin.registry import InboundRequest
-from plugin.store import events, sources
-from plugin.store.database import Database
+from plugin.store import events, tenants
+from plugin.store.database import WRITE_WAIT, Database
+from plugin.store.recall import Memory, Question, recall
 from plugin.store.sources import StoredSource
 from plugin.vault import Vault
 
-#: Plans made against a state that changed meanwhile are made anew, this often.
-_PLANNING_ROUNDS: Final = 3
+#: How often a plan is made anew when the state that it was made against has changed.
+_PLANNED_ANEW: Final = 3
+#: Messages stored in one transaction at most.
+_MOST_TOGETHER: Final = 32
 
 #: Parts of header names whose values are never stored, and the one name that only looks like it.
 _SECRET_HEADERS: Final = ("auth", "signature", "secret", "token", "key", "cookie", "password", "hmac")
@@ -39,18 +45,25 @@ class UnreadableKept(Unreadable):
 
 
 class Acceptor:
-    """Accepts triggers. One for a process, shared by its threads."""
+    """Accepts triggers. One for a process, shared by its threads.
 
-    def __init__(self, database: Database, vault: Vault, mint: Mint) -> None:
+    on_stored: called after each transaction in which messages were stored.
+    """
+
+    def __init__(
+        self, database: Database, vault: Vault, mint: Mint, *, on_stored: Callable[[], None] = lambda: None
+    ) -> None:
         self._database = database
-        self._vault = vault
         self._mint = mint
         self._gate = Gate()
+        self._setups = Setups(database, vault)
+        self._visits = Visits(database, self._gate)
+        self._together = Coalescer(self._store_together, _MOST_TOGETHER)
+        self._on_stored = on_stored
 
-    def source_for(self, key: str) -> StoredSource | None:
-        """The source whose address ends in `key`, or None. Raises StoreUnavailable."""
-        with self._database.read() as db:
-            return sources.source_by_key(db, key, self._mint.now())
+    def source_for(self, key: str, *, fresh: bool = False) -> StoredSource | None:
+        """The source whose address ends in `key`, or None; as it was a moment ago, or now. Raises StoreUnavailable."""
+        return self._setups.source_of(key, self._mint.now(), fresh=fresh)
 
     def accept(
         self, source: StoredSource, request: InboundRequest, *, key: str | None = None, verified: bool = False
@@ -59,78 +72,114 @@ class Acceptor:
 
         key: the one it came by, remembered as in use. verified: the sender needs no proof (a recorded message that
         the operator feeds in). Raises TooMany and SignatureInvalid (nothing is stored), UnreadableKept (a receipt is),
-        StoreUnavailable (nothing is), NotFound when the tenant was removed meanwhile, VaultError.
+        StoreUnavailable (nothing is), NotFound when the source was removed meanwhile, VaultError.
         """
         now = self._mint.now()
-        # A source that has sent its limit is refused before any work is done for it. But only what has proven itself
-        # counts against the limit: somebody who knows no more than the address cannot use it up for the real sender.
-        if not verified and not self._gate.has_room(source, now):
-            raise self._too_many(source, now)
-        credentials = load_credentials(self._vault, source)
-        if not verified:
-            _verify(source, request, credentials, now)
-            if not self._gate.take(source, now):
-                raise self._too_many(source, now)
-        trigger = self._new_trigger(source, request, credentials, now)
+        setup = self._setups.setup_of(source) if verified else self._let_in(source, request, now)
+        trigger = self._new_trigger(setup.source, request, setup.credentials, now)
         try:
             parsed = registry.source(source.kind).parse(request)
         except Unreadable as error:
-            self._keep_unreadable(source, trigger, key, str(error))
+            self._keep_unreadable(setup.source, trigger, key, str(error))
             raise UnreadableKept(str(error), trigger.id) from None
-        acceptance = self._plan_and_store(source, trigger, parsed, key) if parsed else Acceptance(None, ())
-        self._write_refused(source, now)
+        acceptance = Acceptance(None, ())
+        if parsed:
+            acceptance = self._plan_and_store(setup, request, trigger, parsed, key=key, verified=verified)
         answer = getattr(registry.source(source.kind), "answer", None)
         return replace(acceptance, answer=answer(request, parsed)) if answer is not None else acceptance
+
+    def _let_in(self, source: StoredSource, request: InboundRequest, now: datetime) -> Setup:
+        """What decides about a request that has proven itself. Raises TooMany, SignatureInvalid.
+
+        A source that has sent its limit is refused before any work is done for it. But only what has proven itself
+        counts against the limit: somebody who knows no more than the address cannot use it up for the real sender.
+        """
+        if not self._gate.has_room(source, now):
+            raise self._too_many(source, now)
+        setup = self._setups.setup_of(source)
+        try:
+            _verify(setup, request, now)
+        except SignatureInvalid:
+            # It may be a new secret's first use.
+            setup = self._setups.reread(source)
+            _verify(setup, request, now)
+        if not self._gate.take(source, now):
+            raise self._too_many(source, now)
+        return setup
 
     def _too_many(self, source: StoredSource, now: datetime) -> TooMany:
         self._gate.refuse(source, now)
         return TooMany("This source has sent more than it may in a minute; send it again.")
 
     def _plan_and_store(
-        self, source: StoredSource, trigger: events.NewTrigger, parsed: Sequence[Event], key: str | None
+        self,
+        setup: Setup,
+        request: InboundRequest,
+        trigger: events.NewTrigger,
+        parsed: Sequence[Event],
+        *,
+        key: str | None,
+        verified: bool,
     ) -> Acceptance:
-        now = trigger.received_at
-        for _ in range(_PLANNING_ROUNDS):
-            with self._database.read() as db:
-                drafted = draft_events(db, source, trigger, parsed, self._mint)
-            try:
-                with self._database.write() as db:
-                    sources.note_request(db, source.tenant_id, source.id, key=key, now=now, answer=202)
-                    return record(db, source, trigger, drafted, self._mint)
-            except Outdated:
-                continue
+        question = question_of(setup.source, trigger, parsed)
+        notes = self._visits.due(setup.source, HTTPStatus.ACCEPTED, trigger.received_at, key=key)
+        # Most messages are the first of their kind, so that is what the first plan takes for granted, without looking.
+        memory = Memory()
+        for _ in range(1 + _PLANNED_ANEW):
+            drafts = draft_events(memory, setup, trigger, parsed, self._mint)
+            answer = self._store(Entry(setup, trigger, question, drafts, notes))
+            if not isinstance(answer, Outdated):
+                return answer
+            setup, memory = self._as_it_is_now(setup, request, question, trigger.received_at, verified=verified)
         raise StoreUnavailable("The configuration or the ticket kept changing while this was planned.")
+
+    def _as_it_is_now(
+        self, setup: Setup, request: InboundRequest, question: Question, now: datetime, *, verified: bool
+    ) -> tuple[Setup, Memory]:
+        """What a message is to be planned against. Raises SignatureInvalid when its proof does not hold any more."""
+        current = self._setups.reread(setup.source)
+        if not current.source.is_set_up_like(setup.source) and not verified:
+            _verify(current, request, now)
+        with self._database.read() as db:
+            return current, recall(db, [question])
+
+    def _store(self, entry: Entry) -> Acceptance | Outdated:
+        """Store one message, in one transaction with those that other threads store at this moment."""
+        try:
+            answer = self._together.do(entry, WRITE_WAIT)
+        except TimeoutError:
+            raise StoreUnavailable("The database is busy: the turn to write did not come in time.") from None
+        if isinstance(answer, Exception) and not isinstance(answer, Outdated):
+            raise answer
+        return answer
+
+    def _store_together(self, entries: Sequence[Entry]) -> Sequence[Acceptance | Exception]:
+        """What became of each. One that cannot be stored keeps none of the others from it."""
+        try:
+            answers = self._stored(entries)
+        except Exception as error:  # whatever it is, it is told to whom it concerns
+            if len(entries) > 1 and (isinstance(error, StoreConflict) or not isinstance(error, StoreUnavailable)):
+                return [answer for entry in entries for answer in self._store_together([entry])]
+            return [Outdated() if isinstance(error, StoreConflict) else error] * len(entries)
+        self._on_stored()
+        return answers
+
+    def _stored(self, entries: Sequence[Entry]) -> Sequence[Acceptance | Outdated]:
+        with self._database.write() as db:
+            return record(db, entries, self._mint)
 
     def dry_run(self, source: StoredSource, request: InboundRequest) -> list[Draft]:
         """What would be decided about a message; stores nothing. Raises Unreadable."""
         parsed = registry.source(source.kind).parse(request)
-        trigger = self._new_trigger(source, request, {}, self._mint.now())
+        setup = self._setups.reread(source)
+        trigger = self._new_trigger(setup.source, request, {}, self._mint.now())
         with self._database.read() as db:
-            return list(draft_events(db, source, trigger, parsed, self._mint).drafts)
+            memory = recall(db, [question_of(setup.source, trigger, parsed)])
+        return draft_events(memory, setup, trigger, parsed, self._mint)
 
     def note_refusal(self, source: StoredSource, status: int) -> None:
         """Show on the overview that a request was refused; at most every ten seconds, and never worth an error."""
-        now = self._mint.now()
-        self._write_refused(source, now)
-        recent = source.last_request_at is not None and now - source.last_request_at < timedelta(seconds=10)
-        if recent and source.last_answer == status:
-            return
-        try:
-            with self._database.write() as db:
-                sources.note_request(db, source.tenant_id, source.id, key=None, now=now, answer=status)
-        except StoreUnavailable:
-            return
-
-    def _write_refused(self, source: StoredSource, now: datetime) -> None:
-        """Write down how many requests were too many, if some were and it is time to; never worth an error."""
-        times = self._gate.refused(source, now)
-        if not times:
-            return
-        try:
-            with self._database.write() as db:
-                sources.note_too_many(db, source.tenant_id, source.id, times, now)
-        except StoreUnavailable:
-            self._gate.refuse(source, now, times)
+        self._visits.note_refusal(source, status, self._mint.now())
 
     def _new_trigger(
         self, source: StoredSource, request: InboundRequest, credentials: registry.Credentials, now: datetime
@@ -150,18 +199,24 @@ class Acceptor:
         )
 
     def _keep_unreadable(self, source: StoredSource, trigger: events.NewTrigger, key: str | None, detail: str) -> None:
-        kept = {**vars(trigger), "replay_mark": None, "cause": "unreadable", "cause_detail": detail}
+        kept = replace(trigger, replay_mark=None, cause="unreadable", cause_detail=detail)
+        notes = self._visits.due(source, HTTPStatus.BAD_REQUEST, trigger.received_at, key=key)
         with self._database.write() as db:
-            events.add_trigger(db, source.tenant_id, events.NewTrigger(**kept))
-            sources.note_request(db, source.tenant_id, source.id, key=key, now=trigger.received_at, answer=400)
+            # Nobody removes the tenant meanwhile.
+            if not tenants.versions(db, [source.tenant_id]):
+                raise NotFound("This tenant does not exist any more.")
+            events.add_triggers(db, [(source.tenant_id, kept)])
+            for note in notes:
+                note(db)
 
 
-def _verify(source: StoredSource, request: InboundRequest, credentials: registry.Credentials, now: datetime) -> None:
-    module = registry.source(source.kind)
+def _verify(setup: Setup, request: InboundRequest, now: datetime) -> None:
+    """Raises SignatureInvalid."""
+    module = registry.source(setup.source.kind)
     try:
-        module.verify(request, credentials, now)
+        module.verify(request, setup.credentials, now)
     except SignatureInvalid:
-        if source.state != "test" or module.SOURCE.test_credentials is None:
+        if setup.source.state != "test" or module.SOURCE.test_credentials is None:
             raise
         module.verify(request, module.SOURCE.test_credentials, now)
 

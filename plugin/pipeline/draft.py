@@ -1,21 +1,20 @@
-"""An event on its way to its row: its key, its closing, and what was planned for it. Reads, stores nothing."""
+"""An event on its way to its row: its key, its closing, and what was planned for it. Stores nothing."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection
-
+from plugin import registry
 from plugin.domain.episode import Episode, same_episode
 from plugin.domain.event import Event, EventKind
 from plugin.domain.identity import Mint
 from plugin.pipeline.plan import Circumstances, PlannedVerdict, plan_event
-from plugin.store import events, rules, tenants
-from plugin.store.events import KnownEvent, NewTrigger
+from plugin.store.events import NewTrigger
+from plugin.store.recall import KnownEvent, Memory, Question
 from plugin.store.rules import BoundRule
 from plugin.store.sources import StoredSource
 
@@ -49,75 +48,67 @@ class Draft:
 
 
 @dataclass(frozen=True)
-class Drafted:
-    """All drafts of one message, and the version of the configuration that they were planned under."""
+class Setup:
+    """What a tenant has set up, as far as it decides about a message of `source`. version: of the configuration."""
 
-    drafts: Sequence[Draft]
+    source: StoredSource
+    credentials: registry.Credentials = field(repr=False)
+    language: str
+    rules: Sequence[BoundRule]
     version: int
 
 
-class Episodes:
-    """The episodes of one source, as they are stored and as the events drafted so far are going to leave them."""
-
-    def __init__(self, db: Connection, source_id: str) -> None:
-        self._db = db
-        self._source_id = source_id
-        self._latest: dict[str, Episode] = {}
-        self._marked: dict[tuple[str, str], Episode] = {}
-
-    def latest(self, subject: str) -> Episode | None:
-        return self._latest.get(subject) or events.latest_episode(self._db, self._source_id, subject)
-
-    def marked(self, subject: str, mark: str | None) -> Episode | None:
-        """The one that was closed under this mark."""
-        if mark is None:
-            return None
-        drafted = self._marked.get((subject, mark))
-        return drafted or events.episode_by_mark(self._db, self._source_id, subject, mark)
-
-    def put(self, subject: str, episode: Episode) -> None:
-        latest = self.latest(subject)
-        if latest is None or episode.number >= latest.number:
-            self._latest[subject] = episode
-        if episode.mark is not None:
-            self._marked[subject, episode.mark] = episode
-
-
-def draft_events(
-    db: Connection, source: StoredSource, trigger: NewTrigger, parsed: Sequence[Event], mint: Mint
-) -> Drafted:
-    """Plan every event of a message against the state that `db` shows. Raises NotFound when the tenant is gone."""
-    tenant = tenants.tenant_by_id(db, source.tenant_id)
-    bound = rules.rules_of(db, source.tenant_id)
-    episodes = Episodes(db, source.id)
-    seen: dict[str, KnownEvent] = {}
+def draft_events(memory: Memory, setup: Setup, trigger: NewTrigger, parsed: Sequence[Event], mint: Mint) -> list[Draft]:
+    """Plan every event of a message on top of what is remembered. The memory learns what they are going to leave."""
     drafts = []
     for position, event in enumerate(parsed):
-        draft = _new_draft(source, trigger, event, position, mint)
-        before = seen.get(draft.key) or events.known_event(db, source.id, draft.key, trigger.received_at)
+        draft = _new_draft(setup.source, trigger, event, position, mint)
+        before = memory.event(setup.source.id, draft.key, trigger.received_at)
         if before is None:
-            draft = _planned(draft, source, tenant.language, bound, episodes, mint)
+            draft = _planned(draft, setup, memory, mint)
+            known = KnownEvent(draft.event_id, trigger.id, event.kind)
+            memory.put_event(setup.source.id, draft.key, known, draft.forget_at)
         else:
             draft = replace(draft, before=before)
-        seen[draft.key] = before or KnownEvent(draft.event_id, trigger.id, event.kind)
         drafts.append(draft)
-    return Drafted(drafts, tenant.version)
+    return drafts
 
 
-def decide_episode(episodes: Episodes, event: Event, mint: Mint) -> EpisodeDecision:
+def question_of(source: StoredSource, trigger: NewTrigger, parsed: Sequence[Event]) -> Question:
+    """What a message has to be compared with before anything can be said about it."""
+    closings = [event for event in parsed if event.kind.closes]
+    return Question(
+        source_id=source.id,
+        mark=trigger.replay_mark,
+        keys=[key_of(source, trigger, event, position)[0] for position, event in enumerate(parsed)],
+        subjects=[event.subject for event in parsed if event.subject is not None],
+        closing_marks=[event.closing_mark for event in closings if event.closing_mark is not None],
+    )
+
+
+def decide_episode(memory: Memory, source: StoredSource, event: Event, mint: Mint) -> EpisodeDecision:
     """The closing that an event belongs to."""
     if event.subject is None:
         # Nothing says what was closed, so nothing can repeat it.
         return EpisodeDecision(Episode(mint.id(), 1), begins=True) if event.kind.closes else EpisodeDecision()
-    latest = episodes.latest(event.subject)
+    latest = memory.latest(source.id, event.subject)
     if not event.kind.closes:
         return EpisodeDecision(latest)
     mark, status = event.closing_mark, status_of(event)
-    known = same_episode(latest, episodes.marked(event.subject, mark), mark=mark, status=status)
+    known = same_episode(latest, memory.marked(source.id, event.subject, mark), mark=mark, status=status)
     if known is not None:
         return EpisodeDecision(known)
     number = latest.number + 1 if latest is not None else 1
     return EpisodeDecision(Episode(mint.id(), number, mark, status), begins=True)
+
+
+def left_by(event: Event, episode: Episode) -> Episode:
+    """An episode as an event leaves it."""
+    if event.kind is EventKind.TICKET_REOPENED:
+        return replace(episode, ended=True)
+    if event.kind.closes:
+        return replace(episode, status=status_of(event) or episode.status)
+    return episode
 
 
 def status_of(event: Event) -> str | None:
@@ -135,35 +126,29 @@ def digest(*parts: str | bytes | int) -> str:
     return total.hexdigest()
 
 
-def _new_draft(source: StoredSource, trigger: NewTrigger, event: Event, position: int, mint: Mint) -> Draft:
+def key_of(source: StoredSource, trigger: NewTrigger, event: Event, position: int) -> tuple[str, timedelta]:
+    """What an event is recognised by when it comes again, and for how long."""
     # The state is part of the key: a message tried in state test must not silence the same one sent live.
     if event.id is not None:
-        key, memory = digest(source.state, "id", event.id), ID_MEMORY
-    else:
-        key, memory = digest(source.state, "fingerprint", trigger.query, trigger.body, position), FINGERPRINT_MEMORY
+        return digest(source.state, "id", event.id), ID_MEMORY
+    return digest(source.state, "fingerprint", trigger.query, trigger.body, position), FINGERPRINT_MEMORY
+
+
+def _new_draft(source: StoredSource, trigger: NewTrigger, event: Event, position: int, mint: Mint) -> Draft:
+    key, memory = key_of(source, trigger, event, position)
     return Draft(event, mint.id(), key, trigger.received_at + memory)
 
 
-def _planned(
-    draft: Draft, source: StoredSource, language: str, bound: Sequence[BoundRule], episodes: Episodes, mint: Mint
-) -> Draft:
-    event = draft.event
-    decided = decide_episode(episodes, event, mint)
+def _planned(draft: Draft, setup: Setup, memory: Memory, mint: Mint) -> Draft:
+    event, source = draft.event, setup.source
+    decided = decide_episode(memory, source, event, mint)
     if event.subject is not None and decided.episode is not None:
-        episodes.put(event.subject, _left_by(event, decided.episode))
+        memory.put_episode(source.id, event.subject, left_by(event, decided.episode))
     around = Circumstances(
         source=source.name,
         test=source.state == "test",
         episode=decided.episode,
         repeated=event.kind.closes and not decided.begins,
-        language=language,
+        language=setup.language,
     )
-    return replace(draft, decided=decided, planned=plan_event(event, bound, around, mint.reference))
-
-
-def _left_by(event: Event, episode: Episode) -> Episode:
-    if event.kind is EventKind.TICKET_REOPENED:
-        return replace(episode, ended=True)
-    if event.kind.closes:
-        return replace(episode, status=status_of(event) or episode.status)
-    return episode
+    return replace(draft, decided=decided, planned=plan_event(event, setup.rules, around, mint.reference))

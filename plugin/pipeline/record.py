@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,11 +12,11 @@ from sqlalchemy import Connection
 from plugin.domain.event import Event, EventKind
 from plugin.domain.identity import Mint
 from plugin.domain.schedule import window_of
-from plugin.pipeline.draft import Draft, Drafted, Episodes, decide_episode, digest, status_of
+from plugin.pipeline.draft import Draft, EpisodeDecision, Setup, decide_episode, digest, left_by, status_of
 from plugin.pipeline.plan import PlannedCall, PlannedVerdict
 from plugin.registry import InboundAnswer
 from plugin.store import deliveries, events, tenants
-from plugin.store.sources import StoredSource
+from plugin.store.recall import KnownEvent, Memory, Question, recall
 
 
 class Outdated(Exception):
@@ -49,51 +49,140 @@ class Acceptance:
         return {"receipt": self.receipt, "events": [_event_json(event) for event in self.events]}
 
 
-def record(
-    db: Connection, source: StoredSource, trigger: events.NewTrigger, drafted: Drafted, mint: Mint
-) -> Acceptance:
-    """Store a trigger with everything that follows from it, or find that it came before. Raises Outdated."""
-    if tenants.tenant_by_id(db, source.tenant_id).version != drafted.version:
-        raise Outdated
-    if trigger.replay_mark is not None:
-        first = events.trigger_by_replay_mark(db, source.id, trigger.replay_mark)
+@dataclass(frozen=True)
+class Entry:
+    """A message with what was planned for it, ready to be stored. notes: to be written beside it."""
+
+    setup: Setup
+    trigger: events.NewTrigger
+    question: Question
+    drafts: Sequence[Draft]
+    notes: Sequence[Callable[[Connection], None]] = ()
+
+
+def record(db: Connection, entries: Sequence[Entry], mint: Mint) -> list[Acceptance | Outdated]:
+    """Store messages with everything that follows from them, or find that they came before.
+
+    Each is stored whole or, where what it was planned against has changed, not at all.
+    """
+    versions = tenants.versions(db, {entry.setup.source.tenant_id for entry in entries})
+    memory = recall(db, [entry.question for entry in entries])
+    rows, touched = _Rows(), set[tuple[str, str, str]]()
+    answers: list[Acceptance | Outdated] = []
+    for entry in entries:
+        topics = entry.question.topics()
+        # What another message of this transaction is about too stands in no table yet; it is planned anew after it.
+        is_current = versions.get(entry.setup.source.tenant_id) == entry.setup.version and not topics & touched
+        touched |= topics
+        answers.append(_collected(db, entry, memory, rows, mint) if is_current else Outdated())
+    rows.write(db)
+    return answers
+
+
+@dataclass
+class _Rows:
+    """What is to be written, so that each table is written once for all messages of a transaction."""
+
+    new_triggers: list[tuple[str, events.NewTrigger]] = field(default_factory=list)
+    new_episodes: list[events.NewEpisode] = field(default_factory=list)
+    new_events: list[tuple[str, events.NewEvent]] = field(default_factory=list)
+    new_verdicts: list[tuple[str, str, Sequence[events.StoredVerdict]]] = field(default_factory=list)
+    new_keys: list[events.NewKey] = field(default_factory=list)
+    new_deliveries: list[tuple[str, deliveries.NewDelivery]] = field(default_factory=list)
+    #: What changes rows that are there already.
+    changes: list[Callable[[Connection], None]] = field(default_factory=list)
+
+    def add(self, other: _Rows) -> None:
+        for name, more in vars(other).items():
+            getattr(self, name).extend(more)
+
+    def write(self, db: Connection) -> None:
+        """Rows that others refer to come first."""
+        events.add_triggers(db, self.new_triggers)
+        events.begin_episodes(db, self.new_episodes)
+        events.add_events(db, self.new_events)
+        events.add_verdicts(db, self.new_verdicts)
+        events.remember(db, self.new_keys)
+        deliveries.add_deliveries(db, self.new_deliveries)
+        for change in self.changes:
+            change(db)
+
+
+def _collected(db: Connection, entry: Entry, memory: Memory, rows: _Rows, mint: Mint) -> Acceptance | Outdated:
+    """Add the rows of one message to `rows`, all or none."""
+    writer = _Writer(db, entry, memory, mint)
+    try:
+        acceptance = writer.accept()
+    except Outdated as outdated:
+        return outdated
+    rows.add(writer.rows)
+    return acceptance
+
+
+class _Writer:
+    """Turns one message into rows, while comparing with what is stored by now."""
+
+    def __init__(self, db: Connection, entry: Entry, memory: Memory, mint: Mint) -> None:
+        self.rows = _Rows()
+        self._db = db
+        self._entry = entry
+        self._source = entry.setup.source
+        self._tenant_id = entry.setup.source.tenant_id
+        self._trigger = entry.trigger
+        self._drafts = entry.drafts
+        self._memory = memory
+        self._mint = mint
+        self._accepted: dict[str, AcceptedEvent] = {}
+
+    def accept(self) -> Acceptance:
+        """Raises Outdated."""
+        first = self._memory.trigger(self._source.id, self._trigger.replay_mark)
         if first is not None:
-            events.count_duplicate(db, source.tenant_id, first)
-            return _first_acceptance(db, source.tenant_id, first)
-    receipt = _record_trigger(db, source, trigger, drafted.drafts)
-    accepted = []
-    for position, draft in enumerate(drafted.drafts):
-        if events.known_event(db, source.id, draft.key, trigger.received_at) != draft.before:
+            self._count_duplicate(first)
+            before = events.events_of(self._db, self._tenant_id, first)
+            return Acceptance(first, [self._accepted_before(event.id, event.kind) for event in before])
+        accepted = [self._event(position, draft) for position, draft in enumerate(self._drafts)]
+        self.rows.changes += self._entry.notes
+        return Acceptance(self._receipt(), accepted)
+
+    def _receipt(self) -> str:
+        """Store a message that holds something new; gives the id of the receipt, else that of the first one."""
+        known = [draft.before for draft in self._drafts if draft.before is not None]
+        if len(known) < len(self._drafts):
+            self.rows.new_triggers.append((self._tenant_id, self._trigger))
+            return self._trigger.id
+        self._count_duplicate(known[0].trigger_id)
+        return known[0].trigger_id
+
+    def _event(self, position: int, draft: Draft) -> AcceptedEvent:
+        if self._memory.event(self._source.id, draft.key, self._trigger.received_at) != draft.before:
             raise Outdated
-        if draft.before is None:
-            accepted.append(_record_event(db, source, trigger, position, draft, mint))
-        else:
-            accepted.append(_accepted_before(db, source.tenant_id, draft.before.id, draft.before.kind))
-    return Acceptance(receipt, accepted)
+        if draft.before is not None:
+            return self._accepted_before(draft.before.id, draft.before.kind)
+        event, event_id = draft.event, draft.event_id
+        episode_id = self._episode(draft)
+        unit_id = episode_id if episode_id is not None and event.kind.closes else event_id
+        stored = [self._verdict(draft, planned, unit_id) for planned in draft.planned]
+        self.rows.new_events.append((self._tenant_id, self._new_event(position, draft, episode_id)))
+        self.rows.new_verdicts.append((self._tenant_id, event_id, stored))
+        self.rows.new_keys.append(
+            events.NewKey(
+                self._tenant_id, self._source.id, draft.key, event_id, self._trigger.received_at, draft.forget_at
+            )
+        )
+        known = KnownEvent(event_id, self._trigger.id, event.kind)
+        self._memory.put_event(self._source.id, draft.key, known, draft.forget_at)
+        verdicts = [_verdict_json(verdict) for verdict in stored]
+        accepted = AcceptedEvent(event_id, event.kind, duplicate=False, verdicts=verdicts)
+        self._accepted[event_id] = accepted
+        return accepted
 
-
-def _record_trigger(db: Connection, source: StoredSource, trigger: events.NewTrigger, drafts: Sequence[Draft]) -> str:
-    """Store a message that holds something new; gives the id of the receipt, else that of the first one."""
-    known = [draft.before for draft in drafts if draft.before is not None]
-    if len(known) < len(drafts):
-        events.add_trigger(db, source.tenant_id, trigger)
-        return trigger.id
-    events.count_duplicate(db, source.tenant_id, known[0].trigger_id)
-    return known[0].trigger_id
-
-
-def _record_event(
-    db: Connection, source: StoredSource, trigger: events.NewTrigger, position: int, draft: Draft, mint: Mint
-) -> AcceptedEvent:
-    tenant_id, event, now = source.tenant_id, draft.event, trigger.received_at
-    episode_id = _record_episode(db, source, draft, now, mint)
-    events.add_event(
-        db,
-        tenant_id,
-        events.NewEvent(
+    def _new_event(self, position: int, draft: Draft, episode_id: str | None) -> events.NewEvent:
+        event = draft.event
+        return events.NewEvent(
             id=draft.event_id,
-            trigger_id=trigger.id,
-            source_id=source.id,
+            trigger_id=self._trigger.id,
+            source_id=self._source.id,
             position=position,
             sender_id=event.id,
             kind=event.kind,
@@ -105,57 +194,73 @@ def _record_event(
             notes=event.notes,
             values=event.values,
             unrendered=sorted(event.unrendered),
-        ),
-    )
-    unit_id = episode_id if episode_id is not None and event.kind.closes else draft.event_id
-    stored = [_record_verdict(db, tenant_id, draft, planned, unit_id, now, mint) for planned in draft.planned]
-    events.add_verdicts(db, tenant_id, draft.event_id, stored)
-    events.remember_event(db, tenant_id, source.id, key=draft.key, event_id=draft.event_id, forget_at=draft.forget_at)
-    return AcceptedEvent(draft.event_id, event.kind, duplicate=False, verdicts=[_verdict_json(v) for v in stored])
+        )
 
-
-def _record_episode(db: Connection, source: StoredSource, draft: Draft, now: datetime, mint: Mint) -> str | None:
-    """Store what the event does to its episode; gives the id of the episode's row, if it has one. Raises Outdated."""
-    event = draft.event
-    # What a source in state test sends must leave no trace that a real closing could meet later.
-    if event.subject is None or source.state == "test":
-        return None
-    current = decide_episode(Episodes(db, source.id), event, mint)
-    if event.kind is EventKind.TICKET_REOPENED and current.episode is not None:
-        events.end_episode(db, source.tenant_id, current.episode.id, now)
-    if not event.kind.closes:
-        return current.episode.id if current.episode is not None else None
-    planned = draft.decided.episode
-    if planned is None or current.episode is None or current.begins != draft.decided.begins:
-        raise Outdated
-    if not current.begins:
-        if current.episode.id != planned.id:
+    def _episode(self, draft: Draft) -> str | None:
+        """What the event does to its episode; gives the id of the episode's row, if it has one. Raises Outdated."""
+        event, source = draft.event, self._source
+        # What a source in state test sends must leave no trace that a real closing could meet later.
+        if event.subject is None or source.state == "test":
+            return None
+        current = decide_episode(self._memory, source, event, self._mint)
+        if not event.kind.closes:
+            if current.episode is None:
+                return None
+            if event.kind is EventKind.TICKET_REOPENED:
+                self._change(events.end_episode, current.episode.id, self._trigger.received_at)
+            self._memory.put_episode(source.id, event.subject, left_by(event, current.episode))
+            return current.episode.id
+        planned = draft.decided.episode
+        if planned is None or not _is_same(current, draft.decided):
             raise Outdated
-        events.note_status(db, source.tenant_id, planned.id, status_of(event))
-    elif current.episode.number != planned.number:
-        raise Outdated
-    else:
-        events.begin_episode(db, source.tenant_id, source.id, event.subject, planned, now)
-    return planned.id
+        if current.begins:
+            self.rows.new_episodes.append(
+                events.NewEpisode(self._tenant_id, source.id, event.subject, planned, self._trigger.received_at)
+            )
+        else:
+            self._change(events.note_status, planned.id, status_of(event))
+        self._memory.put_episode(source.id, event.subject, left_by(event, planned))
+        return planned.id
+
+    def _verdict(self, draft: Draft, planned: PlannedVerdict, unit_id: str) -> events.StoredVerdict:
+        delivery_id = None
+        if planned.call is not None:
+            delivery_id = self._mint.id()
+            now = self._trigger.received_at
+            new = _new_delivery(self._tenant_id, delivery_id, draft, planned.call, unit_id, now)
+            self.rows.new_deliveries.append((self._tenant_id, new))
+        return events.StoredVerdict(
+            rule_id=planned.rule_id,
+            rule=planned.verdict.rule,
+            decision=planned.verdict.decision,
+            cause=planned.verdict.cause,
+            detail=planned.verdict.detail,
+            warnings=list(planned.verdict.warnings),
+            delivery_id=delivery_id,
+            preview=_preview(planned.preview) if planned.preview else None,
+        )
+
+    def _accepted_before(self, event_id: str, kind: str) -> AcceptedEvent:
+        """An event of an earlier message, or of this one."""
+        earlier = self._accepted.get(event_id)
+        if earlier is not None:
+            return replace(earlier, duplicate=True)
+        verdicts = [_verdict_json(verdict) for verdict in events.verdicts_of(self._db, self._tenant_id, event_id)]
+        return AcceptedEvent(event_id, kind, duplicate=True, verdicts=verdicts)
+
+    def _count_duplicate(self, trigger_id: str) -> None:
+        self._change(events.count_duplicate, trigger_id)
+
+    def _change(self, change: Callable[..., None], *what: object) -> None:
+        self.rows.changes.append(lambda db: change(db, self._tenant_id, *what))
 
 
-def _record_verdict(
-    db: Connection, tenant_id: str, draft: Draft, planned: PlannedVerdict, unit_id: str, now: datetime, mint: Mint
-) -> events.StoredVerdict:
-    delivery_id = None
-    if planned.call is not None:
-        delivery_id = mint.id()
-        new = _new_delivery(tenant_id, delivery_id, draft, planned.call, unit_id, now)
-        deliveries.add_delivery(db, tenant_id, new)
-    return events.StoredVerdict(
-        rule_id=planned.rule_id,
-        rule=planned.verdict.rule,
-        decision=planned.verdict.decision,
-        cause=planned.verdict.cause,
-        detail=planned.verdict.detail,
-        warnings=list(planned.verdict.warnings),
-        delivery_id=delivery_id,
-        preview=_preview(planned.preview) if planned.preview else None,
+def _is_same(current: EpisodeDecision, drafted: EpisodeDecision) -> bool:
+    """Whether an event still belongs to the closing that it was planned for."""
+    if current.episode is None or drafted.episode is None or current.begins != drafted.begins:
+        return False
+    return (
+        current.episode.number == drafted.episode.number if current.begins else current.episode.id == drafted.episode.id
     )
 
 
@@ -203,16 +308,6 @@ def _preview(call: PlannedCall) -> dict[str, Any]:
         "parameters": dict(call.parameters),
         "ask": str(call.bound.rule.ask),
     }
-
-
-def _first_acceptance(db: Connection, tenant_id: str, trigger_id: str) -> Acceptance:
-    before = events.events_of(db, tenant_id, trigger_id)
-    return Acceptance(trigger_id, [_accepted_before(db, tenant_id, event.id, event.kind) for event in before])
-
-
-def _accepted_before(db: Connection, tenant_id: str, event_id: str, kind: str) -> AcceptedEvent:
-    verdicts = [_verdict_json(verdict) for verdict in events.verdicts_of(db, tenant_id, event_id)]
-    return AcceptedEvent(event_id, kind, duplicate=True, verdicts=verdicts)
 
 
 def _verdict_json(verdict: events.StoredVerdict) -> dict[str, str | None]:

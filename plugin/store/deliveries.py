@@ -45,36 +45,56 @@ class NewDelivery:
 
 def add_delivery(db: Connection, tenant_id: str, new: NewDelivery) -> None:
     """Store a promise and let its lane know when it is due."""
+    add_deliveries(db, [(tenant_id, new)])
+
+
+_ADD: Final = insert(deliveries)
+_ADD_CALLS: Final = insert(delivery_calls)
+
+
+def add_deliveries(db: Connection, new: Sequence[tuple[str, NewDelivery]]) -> None:
+    """Store promises, each with the id of its tenant, and let their lanes know when they are due."""
+    if not new:
+        return
     db.execute(
-        insert(deliveries),
-        {
-            "id": new.id,
-            "tenant_id": tenant_id,
-            "connection_id": new.connection_id,
-            "rule_id": new.rule_id,
-            "event_id": new.event_id,
-            "unit_id": new.unit_id,
-            "reference": new.reference,
-            "replay_of": new.replay_of,
-            "state": DeliveryState.SCHEDULED,
-            "call": new.call,
-            "step": new.step,
-            "due": new.due,
-            "expires_at": new.expires_at,
-            "resend": new.resend,
-            "created_at": new.created_at,
-        },
+        _ADD,
+        [
+            {
+                "id": one.id,
+                "tenant_id": tenant_id,
+                "connection_id": one.connection_id,
+                "rule_id": one.rule_id,
+                "event_id": one.event_id,
+                "unit_id": one.unit_id,
+                "reference": one.reference,
+                "replay_of": one.replay_of,
+                "state": DeliveryState.SCHEDULED,
+                "call": one.call,
+                "step": one.step,
+                "due": one.due,
+                "expires_at": one.expires_at,
+                "resend": one.resend,
+                "created_at": one.created_at,
+            }
+            for tenant_id, one in new
+        ],
     )
     db.execute(
-        insert(delivery_calls),
-        {
-            "delivery_id": new.id,
-            "tenant_id": tenant_id,
-            "parameters": dict(new.parameters),
-            "person": new.person,
-        },
+        _ADD_CALLS,
+        [
+            {
+                "delivery_id": one.id,
+                "tenant_id": tenant_id,
+                "parameters": dict(one.parameters),
+                "person": one.person,
+            }
+            for tenant_id, one in new
+        ],
     )
-    lanes.lower(db, {new.connection_id: new.due})
+    due: dict[str, datetime] = {}
+    for _, one in new:
+        due[one.connection_id] = min(one.due, due.get(one.connection_id, one.due))
+    lanes.lower(db, due)
 
 
 # --- what a person may do ---------------------------------------------------------------------------------------------

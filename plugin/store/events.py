@@ -12,6 +12,15 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, up
 from plugin.domain.episode import Episode
 from plugin.store.tables import episodes, event_keys, event_values, events, trigger_bodies, triggers, verdicts
 
+# Building a statement costs more than running it.
+_ADD_TRIGGERS: Final = insert(triggers)
+_ADD_BODIES: Final = insert(trigger_bodies)
+_ADD_EVENTS: Final = insert(events)
+_ADD_VALUES: Final = insert(event_values)
+_ADD_KEYS: Final = insert(event_keys)
+_ADD_VERDICTS: Final = insert(verdicts)
+_BEGIN_EPISODES: Final = insert(episodes)
+
 
 @dataclass(frozen=True)
 class NewTrigger:
@@ -60,56 +69,27 @@ class StoredVerdict:
 
 
 @dataclass(frozen=True)
-class KnownEvent:
-    """An event that has come before."""
+class NewKey:
+    """What an event, seen at seen_at, is recognised by when it comes again, until forget_at."""
 
-    id: str
-    trigger_id: str
-    kind: str
-
-
-# --- has it come before? ----------------------------------------------------------------------------------------------
-
-
-_TRIGGER_BY_MARK: Final = select(triggers.c.id).where(
-    triggers.c.source_id == bindparam("source"), triggers.c.replay_mark == bindparam("mark")
-)
+    tenant_id: str
+    source_id: str
+    key: str
+    event_id: str
+    seen_at: datetime
+    forget_at: datetime
 
 
-def trigger_by_replay_mark(db: Connection, source_id: str, mark: str) -> str | None:
-    """The id of the trigger that carried this mark."""
-    return db.execute(_TRIGGER_BY_MARK, {"source": source_id, "mark": mark}).scalar()
+@dataclass(frozen=True)
+class NewEpisode:
+    tenant_id: str
+    source_id: str
+    subject: str
+    episode: Episode
+    began_at: datetime
 
 
-_KNOWN_EVENT: Final = (
-    select(events.c.id, events.c.trigger_id, events.c.kind)
-    .join(event_keys, event_keys.c.event_id == events.c.id)
-    .where(
-        event_keys.c.source_id == bindparam("source"),
-        event_keys.c.key == bindparam("key"),
-        event_keys.c.forget_at > bindparam("now"),
-    )
-)
-
-
-def known_event(db: Connection, source_id: str, key: str, now: datetime) -> KnownEvent | None:
-    """The event that a source has sent under this key, unless the key's time is over."""
-    row = db.execute(_KNOWN_EVENT, {"source": source_id, "key": key, "now": now}).one_or_none()
-    return KnownEvent(*row) if row else None
-
-
-_FORGET_KEY: Final = delete(event_keys).where(
-    event_keys.c.source_id == bindparam("source"), event_keys.c.key == bindparam("known_as")
-)
-
-
-def remember_event(
-    db: Connection, tenant_id: str, source_id: str, *, key: str, event_id: str, forget_at: datetime
-) -> None:
-    """Remember an event's key. One whose time was over makes way for it."""
-    db.execute(_FORGET_KEY, {"source": source_id, "known_as": key})
-    values = {"tenant_id": tenant_id, "source_id": source_id, "key": key, "event_id": event_id, "forget_at": forget_at}
-    db.execute(insert(event_keys), values)
+# --- forgetting -------------------------------------------------------------------------------------------------------
 
 
 def forget_old_keys(db: Connection, now: datetime, limit: int) -> int:
@@ -120,43 +100,25 @@ def forget_old_keys(db: Connection, now: datetime, limit: int) -> int:
 
 # --- episodes ---------------------------------------------------------------------------------------------------------
 
-_EPISODE_COLUMNS = (episodes.c.id, episodes.c.number, episodes.c.mark, episodes.c.status, episodes.c.ended_at)
 
-
-_LATEST_EPISODE: Final = (
-    select(*_EPISODE_COLUMNS)
-    .where(episodes.c.source_id == bindparam("source"), episodes.c.subject == bindparam("subject"))
-    .order_by(episodes.c.number.desc())
-    .limit(1)
-)
-_EPISODE_BY_MARK: Final = _LATEST_EPISODE.where(episodes.c.mark == bindparam("mark"))
-
-
-def latest_episode(db: Connection, source_id: str, subject: str) -> Episode | None:
-    row = db.execute(_LATEST_EPISODE, {"source": source_id, "subject": subject}).one_or_none()
-    return _episode(row) if row else None
-
-
-def episode_by_mark(db: Connection, source_id: str, subject: str, mark: str) -> Episode | None:
-    row = db.execute(_EPISODE_BY_MARK, {"source": source_id, "subject": subject, "mark": mark}).one_or_none()
-    return _episode(row) if row else None
-
-
-def begin_episode(
-    db: Connection, tenant_id: str, source_id: str, subject: str, episode: Episode, now: datetime
-) -> None:
+def begin_episodes(db: Connection, new: Sequence[NewEpisode]) -> None:
+    if not new:
+        return
     db.execute(
-        insert(episodes),
-        {
-            "id": episode.id,
-            "tenant_id": tenant_id,
-            "source_id": source_id,
-            "subject": subject,
-            "number": episode.number,
-            "mark": episode.mark,
-            "status": episode.status,
-            "began_at": now,
-        },
+        _BEGIN_EPISODES,
+        [
+            {
+                "id": one.episode.id,
+                "tenant_id": one.tenant_id,
+                "source_id": one.source_id,
+                "subject": one.subject,
+                "number": one.episode.number,
+                "mark": one.episode.mark,
+                "status": one.episode.status,
+                "began_at": one.began_at,
+            }
+            for one in new
+        ],
     )
 
 
@@ -177,36 +139,41 @@ def note_status(db: Connection, tenant_id: str, episode_id: str, status: str | N
         )
 
 
-def _episode(row: Any) -> Episode:
-    return Episode(row.id, row.number, row.mark, row.status, ended=row.ended_at is not None)
-
-
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
-def add_trigger(db: Connection, tenant_id: str, trigger: NewTrigger) -> None:
+def add_triggers(db: Connection, new: Sequence[tuple[str, NewTrigger]]) -> None:
+    """Store triggers, each with the id of its tenant."""
+    if not new:
+        return
     db.execute(
-        insert(triggers),
-        {
-            "id": trigger.id,
-            "tenant_id": tenant_id,
-            "source_id": trigger.source_id,
-            "received_at": trigger.received_at,
-            "method": trigger.method,
-            "replay_mark": trigger.replay_mark,
-            "cause": trigger.cause,
-            "cause_detail": trigger.cause_detail,
-        },
+        _ADD_TRIGGERS,
+        [
+            {
+                "id": trigger.id,
+                "tenant_id": tenant_id,
+                "source_id": trigger.source_id,
+                "received_at": trigger.received_at,
+                "method": trigger.method,
+                "replay_mark": trigger.replay_mark,
+                "cause": trigger.cause,
+                "cause_detail": trigger.cause_detail,
+            }
+            for tenant_id, trigger in new
+        ],
     )
     db.execute(
-        insert(trigger_bodies),
-        {
-            "trigger_id": trigger.id,
-            "tenant_id": tenant_id,
-            "query": trigger.query,
-            "headers": dict(trigger.headers),
-            "body": trigger.body,
-        },
+        _ADD_BODIES,
+        [
+            {
+                "trigger_id": trigger.id,
+                "tenant_id": tenant_id,
+                "query": trigger.query,
+                "headers": dict(trigger.headers),
+                "body": trigger.body,
+            }
+            for tenant_id, trigger in new
+        ],
     )
 
 
@@ -219,43 +186,80 @@ def count_duplicate(db: Connection, tenant_id: str, trigger_id: str) -> None:
     )
 
 
-def add_event(db: Connection, tenant_id: str, event: NewEvent) -> None:
+def add_events(db: Connection, new: Sequence[tuple[str, NewEvent]]) -> None:
+    """Store events with their values, each with the id of its tenant; `remember` their keys as well."""
+    if not new:
+        return
     db.execute(
-        insert(events),
-        {
-            "id": event.id,
-            "tenant_id": tenant_id,
-            "trigger_id": event.trigger_id,
-            "source_id": event.source_id,
-            "position": event.position,
-            "sender_id": event.sender_id,
-            "kind": event.kind,
-            "vendor_kind": event.vendor_kind,
-            "happened_at": event.happened_at,
-            "subject": event.subject,
-            "episode_id": event.episode_id,
-            "planned": event.planned,
-            "notes": list(event.notes),
-        },
+        _ADD_EVENTS,
+        [
+            {
+                "id": event.id,
+                "tenant_id": tenant_id,
+                "trigger_id": event.trigger_id,
+                "source_id": event.source_id,
+                "position": event.position,
+                "sender_id": event.sender_id,
+                "kind": event.kind,
+                "vendor_kind": event.vendor_kind,
+                "happened_at": event.happened_at,
+                "subject": event.subject,
+                "episode_id": event.episode_id,
+                "planned": event.planned,
+                "notes": list(event.notes),
+            }
+            for tenant_id, event in new
+        ],
     )
     db.execute(
-        insert(event_values),
-        {
-            "event_id": event.id,
-            "tenant_id": tenant_id,
-            "placeholders": dict(event.values),
-            "unrendered": list(event.unrendered),
-        },
+        _ADD_VALUES,
+        [
+            {
+                "event_id": event.id,
+                "tenant_id": tenant_id,
+                "placeholders": dict(event.values),
+                "unrendered": list(event.unrendered),
+            }
+            for tenant_id, event in new
+        ],
     )
 
 
-def add_verdicts(db: Connection, tenant_id: str, event_id: str, stored: Sequence[StoredVerdict]) -> None:
+_FORGET_KEYS: Final = delete(event_keys).where(
+    event_keys.c.source_id.in_(bindparam("sources", expanding=True)),
+    event_keys.c.key.in_(bindparam("keys", expanding=True)),
+    event_keys.c.forget_at <= bindparam("now"),
+)
+
+
+def remember(db: Connection, new: Sequence[NewKey]) -> None:
+    """Remember events by their keys. Keys whose time was over make way for them."""
+    if not new:
+        return
+    over = {"sources": [key.source_id for key in new], "keys": [key.key for key in new]}
+    db.execute(_FORGET_KEYS, over | {"now": max(key.seen_at for key in new)})
+    rows = [
+        {
+            "tenant_id": key.tenant_id,
+            "source_id": key.source_id,
+            "key": key.key,
+            "event_id": key.event_id,
+            "forget_at": key.forget_at,
+        }
+        for key in new
+    ]
+    db.execute(_ADD_KEYS, rows)
+
+
+def add_verdicts(db: Connection, new: Sequence[tuple[str, str, Sequence[StoredVerdict]]]) -> None:
+    """Store the verdicts of events: of each the ids of its tenant and its own, and its verdicts in their order."""
     rows = [
         {"tenant_id": tenant_id, "event_id": event_id, "position": position, **vars(verdict)}
+        for tenant_id, event_id, stored in new
         for position, verdict in enumerate(stored)
     ]
     if rows:
-        db.execute(insert(verdicts), rows)
+        db.execute(_ADD_VERDICTS, rows)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

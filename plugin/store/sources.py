@@ -36,6 +36,17 @@ class StoredSource:
     too_many_since: datetime | None
     too_many_at: datetime | None
 
+    def is_set_up_like(self, other: StoredSource) -> bool:
+        """Whether both take the same messages for the same; when they were called does not matter."""
+        return (self.id, self.name, self.kind, self.state, self.credentials, self.limit_per_minute) == (
+            other.id,
+            other.name,
+            other.kind,
+            other.state,
+            other.credentials,
+            other.limit_per_minute,
+        )
+
 
 @dataclass(frozen=True)
 class StoredKey:
@@ -96,7 +107,7 @@ def source_by_name(db: Connection, tenant_id: str, name: str) -> StoredSource:
 
 
 _SOURCE_BY_KEY: Final = (
-    select(*_SOURCE_COLUMNS)
+    select(*_SOURCE_COLUMNS, source_keys.c.ends_at)
     .join(source_keys, source_keys.c.source_id == sources.c.id)
     .where(
         source_keys.c.key_hash == bindparam("key"),
@@ -106,10 +117,27 @@ _SOURCE_BY_KEY: Final = (
 )
 
 
-def source_by_key(db: Connection, key: str, now: datetime) -> StoredSource | None:
-    """The source that this key opens. The key is a secret that names its tenant, so none is given."""
+def source_by_key(db: Connection, key: str, now: datetime) -> tuple[StoredSource, datetime | None] | None:
+    """The source that this key opens, and when the key ends. The key is a secret that names its tenant."""
     row = db.execute(_SOURCE_BY_KEY, {"key": key_hash(key), "now": now}).mappings().one_or_none()
-    return StoredSource(**row) if row else None
+    if row is None:
+        return None
+    columns = dict(row)
+    ends_at = columns.pop("ends_at")
+    return StoredSource(**columns), ends_at
+
+
+_SOURCE_BY_ID: Final = select(*_SOURCE_COLUMNS).where(
+    sources.c.tenant_id == bindparam("tenant"), sources.c.id == bindparam("source"), sources.c.removed_at.is_(None)
+)
+
+
+def source_by_id(db: Connection, tenant_id: str, source_id: str) -> StoredSource:
+    """Raises NotFound."""
+    row = db.execute(_SOURCE_BY_ID, {"tenant": tenant_id, "source": source_id}).mappings().one_or_none()
+    if row is None:
+        raise NotFound("This source does not exist any more.")
+    return StoredSource(**row)
 
 
 def put_source(db: Connection, tenant_id: str, values: Mapping[str, Any]) -> None:

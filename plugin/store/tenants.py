@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -72,6 +72,24 @@ def tenant_by_id(db: Connection, tenant_id: str) -> Tenant:
     if row is None:
         raise NotFound("This tenant does not exist any more.")
     return Tenant(*row)
+
+
+_VERSIONS: Final = (
+    select(tenants.c.id, tenants.c.version)
+    .where(tenants.c.id.in_(bindparam("tenants", expanding=True)))
+    .order_by(tenants.c.id)
+    .with_for_update(read=True)
+)
+
+
+def versions(db: Connection, tenant_ids: Collection[str]) -> dict[str, int]:
+    """The version of each tenant's configuration, which nobody changes before this transaction has ended."""
+    return {row.id: row.version for row in db.execute(_VERSIONS, {"tenants": list(tenant_ids)})}
+
+
+def lock(db: Connection, tenant_id: str) -> None:
+    """Let nobody else plan by, or change, this tenant's configuration before this transaction has ended."""
+    db.execute(select(tenants.c.id).where(tenants.c.id == tenant_id).with_for_update())
 
 
 def all_tenants(db: Connection) -> list[Tenant]:

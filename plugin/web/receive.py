@@ -13,7 +13,7 @@ import structlog
 from flask import Blueprint, Response, g, jsonify, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
-from plugin.errors import SignatureInvalid, SurveyPluginError, TooMany
+from plugin.errors import NotFound, SignatureInvalid, SurveyPluginError, TooMany
 from plugin.pipeline.accept import UnreadableKept
 from plugin.registry import InboundRequest
 from plugin.store.sources import StoredSource
@@ -38,11 +38,12 @@ def trigger(key: str) -> Response | tuple[Response, int]:
     """Take one trigger. HEAD comes here as GET."""
     # Read before anything is looked up, so that an oversized body is 413 whatever else is wrong with it.
     body = _body()
-    source = desk().acceptor.source_for(key) if _KEY.fullmatch(key) else None
+    is_trial = request.method == "HEAD" or (request.method == "GET" and not request.query_string)
+    source = desk().acceptor.source_for(key, fresh=is_trial) if _KEY.fullmatch(key) else None
     if source is None:
-        return jsonify(error="There is no such address."), HTTPStatus.NOT_FOUND
+        return _no_such_address()
     g.source_kind = source.kind
-    if request.method == "HEAD" or (request.method == "GET" and not request.query_string):
+    if is_trial:
         # Helpdesks and people try an address this way before they use it.
         return jsonify(status="This address is ready to receive triggers."), HTTPStatus.OK
     return _take(key, source, body)
@@ -76,6 +77,8 @@ def _take(key: str, source: StoredSource, body: bytes) -> Response | tuple[Respo
     except SignatureInvalid:
         acceptor.note_refusal(source, HTTPStatus.UNAUTHORIZED)
         return jsonify(error="The request does not prove who sent it."), HTTPStatus.UNAUTHORIZED
+    except NotFound:
+        return _no_such_address()
     except UnreadableKept as error:
         return jsonify(error=str(error), receipt=error.receipt), HTTPStatus.BAD_REQUEST
     if acceptance.answer is not None:
@@ -89,6 +92,10 @@ def not_stored(error: SurveyPluginError) -> tuple[Response, int]:
     """The store is away, or the installation has a fault: the sender comes again, and the operator may mend it."""
     log.error("trigger not stored", detail=str(error))
     return _again_later("Nothing could be stored just now; send it again.", HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def _no_such_address() -> tuple[Response, int]:
+    return jsonify(error="There is no such address."), HTTPStatus.NOT_FOUND
 
 
 def _again_later(sentence: str, status: int) -> tuple[Response, int]:
