@@ -16,6 +16,9 @@ from plugin.errors import VaultError
 
 _VERSION: Final = "v1"
 _NONCE_BYTES: Final = 12
+_KEY_ID_LENGTH: Final = 8
+#: A sealed text begins with the version of its form and the id of its key: so many characters.
+OPENING_LENGTH: Final = len(_VERSION) + 1 + _KEY_ID_LENGTH
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,15 @@ class Vault:
         self._newest = _key_id(keys[0])
         self._entropy = entropy
 
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """What tells the keys of the ring apart without giving them away, newest first."""
+        return tuple(self._ring)
+
+    def key_of(self, sealed: str) -> str:
+        """The id of the key that made a sealed text; its first OPENING_LENGTH characters are enough."""
+        return sealed.split(".")[1] if sealed.startswith(f"{_VERSION}.") else "unknown"
+
     def seal(self, text: str, place: Place) -> str:
         nonce = self._entropy(_NONCE_BYTES)
         sealed = self._ring[self._newest].encrypt(nonce, text.encode(), place.associated_data())
@@ -91,4 +103,4 @@ class Vault:
 
 
 def _key_id(key: bytes) -> str:
-    return hashlib.sha256(b"key id|" + key).hexdigest()[:8]
+    return hashlib.sha256(b"key id|" + key).hexdigest()[:_KEY_ID_LENGTH]

@@ -1,4 +1,4 @@
-"""Commands about a tenant: its configuration, its config link, its connections, and forgetting one person."""
+"""Commands about a tenant: its configuration, its config link, its connections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from plugin.app import Parts
 from plugin.cli.session import parts, read_text
 from plugin.errors import NotAllowed
 from plugin.metrics.catalogue import CANCELLED
-from plugin.pipeline.forget import find_person, forget_person
 from plugin.store import connections, links, sources, tenants
 from plugin.store.links import Link
 from plugin.store.tenants import Tenant
@@ -176,33 +175,6 @@ def resume(tenant: str, name: str) -> None:
     click.echo(f"{name} is resumed; deliveries that were parked and are made now: {parked}.")
 
 
-@click.command()
-@click.argument("tenant")
-@click.argument("address")
-@click.option("--yes", is_flag=True, help="Erase without asking.")
-@click.option("--search-only", is_flag=True, help="Only show where the person is found.")
-def forget(tenant: str, address: str, yes: bool, search_only: bool) -> None:
-    """Erase one person, by e-mail ADDRESS or phone number, from all that TENANT keeps.
-
-    Verdicts, states and counts stay. What is still to be sent to the person is cancelled.
-    """
-    opened = parts()
-    with opened.database.read() as db:
-        owner = tenants.tenant_by_slug(db, tenant)
-        found = find_person(db, owner.id, address)
-    click.echo(found.sentence())
-    if found.is_empty or search_only:
-        return
-    if not yes:
-        click.confirm("Erase all of it?", abort=True)
-    with opened.database.write() as db:
-        erased = forget_person(db, owner.id, address, opened.mint.now())
-    opened.meter.count(CANCELLED, by=erased.cancelled)
-    with opened.database.read() as db:
-        left = find_person(db, owner.id, address)
-    click.echo(f"Erased; cancelled deliveries that were waiting: {erased.cancelled}. Searched again: {left.sentence()}")
-
-
 def make_link(opened: Parts, slug: str, *, hours: int, role: str) -> str:
     """A new config link's URL. Raises NotFound."""
     now = opened.mint.now()
@@ -232,4 +204,4 @@ def source_urls(opened: Parts, slug: str) -> dict[str, str]:
     }
 
 
-COMMANDS: Sequence[click.Command] = (apply, export, tenant, connection, forget)
+COMMANDS: Sequence[click.Command] = (apply, export, tenant, connection)

@@ -69,12 +69,21 @@ _IDS_AT_ONCE: Final = 1000
 
 def empty_receipts(db: Connection, trigger_ids: Collection[str], now: datetime, occasion: Occasion) -> None:
     """Empty these receipts, whatever state their deliveries are in. Doing it twice is harmless."""
-    event_ids = _ids(db, _EVENTS, trigger_ids)
+    empty_events(db, _ids(db, _EVENTS, trigger_ids))
+    empty_messages(db, trigger_ids, now, occasion)
+
+
+def empty_events(db: Connection, event_ids: Collection[str]) -> None:
+    """Empty these events and all that came of them, but not the messages that brought them."""
     delivery_ids = _ids(db, _DELIVERIES, event_ids)
     for statement in _BY_DELIVERY:
         _for_each(db, statement, delivery_ids)
     for statement in _BY_EVENT:
         _for_each(db, statement, event_ids)
+
+
+def empty_messages(db: Connection, trigger_ids: Collection[str], now: datetime, occasion: Occasion) -> None:
+    """Remove these messages, and have their receipts say when that was and what for."""
     _for_each(db, _EMPTY_TRIGGERS, trigger_ids, now=now, occasion=occasion)
     _for_each(db, _DELETE_BODIES, trigger_ids)
 

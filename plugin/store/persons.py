@@ -1,172 +1,224 @@
-"""Rows that hold one person's values: finding them, and erasing what is personal in them.
+"""Finding one person in all that a tenant keeps, receipt by receipt, and erasing them there.
 
-The search reads every row of the tenant: a value may stand anywhere in a message, and in any of several encodings.
+Every row of every receipt is read: a value may stand anywhere in a message, and in any of several encodings. A page of
+receipts is looked through at a time, so the memory stays flat and no transaction is long, however much a tenant keeps.
 """
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import unquote, unquote_plus
 
-from sqlalchemy import Connection, Select, delete, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select
 
 from plugin.store.deliveries import cancel
+from plugin.store.erasure import empty_events, empty_messages, forget_struck, rename_subjects
 from plugin.store.tables import (
+    UtcTime,
     attempts,
     deliveries,
     delivery_calls,
     episodes,
     event_values,
     events,
+    replay_items,
+    reports,
     trigger_bodies,
     triggers,
     verdicts,
 )
 
-#: Rows fetched from the database at a time.
-_AT_A_TIME: Final = 500
+#: Receipts looked through at a time; each may hold a message of up to 1 MiB.
+PAGE: Final = 50
+
+#: What is counted, in the order in which it is told.
+KINDS: Final = ("stored messages", "events", "verdicts", "survey calls", "attempts", "reports", "replays")
 
 
 @dataclass(frozen=True)
-class PersonRows:
-    """Ids of the rows that name a person, or that came of a row that does, and still hold values.
+class Page:
+    """Some receipts of a tenant, in the order they came. last: where the next page begins."""
 
-    triggers: with their message. events: with their values. deliveries: with what was to be sent.
-    attempts: (delivery, epoch). subjects: events that are about the person by their very subject or id.
+    trigger_ids: list[str]
+    last: tuple[datetime, str]
+
+
+@dataclass
+class Traces:
+    """Where one page of receipts names a person.
+
+    searched: receipts looked through. counts: rows by KINDS. triggers: messages to be removed. events: events to be
+    emptied with all that came of them; subjects: those among them that are about the person by their very subject.
+    under_way: calls to the person that were being made.
     """
 
-    triggers: frozenset[str]
-    events: frozenset[str]
-    deliveries: frozenset[str]
-    attempts: frozenset[tuple[str, int]]
-    subjects: frozenset[str]
+    searched: int
+    counts: Counter[str] = field(default_factory=Counter)
+    triggers: set[str] = field(default_factory=set)
+    events: set[str] = field(default_factory=set)
+    subjects: set[str] = field(default_factory=set)
+    under_way: int = 0
+
+    def note(self, kind: str, event_id: str) -> None:
+        self.counts[kind] += 1
+        self.events.add(event_id)
 
 
-def rows_about(db: Connection, tenant_id: str, address: str, person: str) -> PersonRows:
-    """Rows that name `address` (an e-mail address or a phone number), whatever the letters' case.
-
-    person: the mark that deliveries to that person carry.
-    """
-    wanted = _Wanted(address)
-    messages = {
-        row.trigger_id
-        for row in _stream(db, _bodies(tenant_id))
-        if wanted.in_message(row.body.decode("utf-8", "replace"))
-        or wanted.in_message(row.query)
-        or wanted.in_values(row.headers)
-    }
-    subjects, named = set(), {}
-    for row in _stream(db, _events(tenant_id)):
-        about = wanted.in_values([row.subject, row.sender_id])
-        if about:
-            subjects.add(row.id)
-        if about or row.trigger_id in messages or wanted.in_values(row.placeholders):
-            named[row.id] = row
-    calls = {
-        row.id: row
-        for row in _stream(db, _calls(tenant_id))
-        if row.event_id in named or row.person == person or wanted.in_values(row.parameters)
-    }
-    made = {
-        (row.delivery_id, row.epoch)
-        for row in _stream(db, _attempts(tenant_id))
-        if (row.parameters or row.words or row.url)
-        and (row.delivery_id in calls or wanted.in_values(row.parameters) or wanted.in_message(row.words or ""))
-    }
-    with_body = {row.trigger_id for row in named.values() if row.has_body}
-    return PersonRows(
-        triggers=frozenset(messages | with_body),
-        events=frozenset(id_ for id_, row in named.items() if row.placeholders),
-        deliveries=frozenset(id_ for id_, row in calls.items() if row.has_call),
-        attempts=frozenset(made),
-        subjects=frozenset(subjects),
-    )
+_FIRST_PAGE: Final = (
+    select(triggers.c.received_at, triggers.c.id)
+    .where(triggers.c.tenant_id == bindparam("tenant"))
+    .order_by(triggers.c.received_at, triggers.c.id)
+    .limit(PAGE)
+)
+_NEXT_PAGE: Final = _FIRST_PAGE.where(
+    triggers.c.received_at >= bindparam("at", type_=UtcTime),
+    or_(triggers.c.received_at > bindparam("at", type_=UtcTime), triggers.c.id > bindparam("after")),
+)
 
 
-def erase(db: Connection, tenant_id: str, rows: PersonRows, now: datetime) -> int:
-    """Empty what is personal in these rows; gives how many waiting deliveries were cancelled.
+def count_receipts(db: Connection, tenant_id: str) -> int:
+    return db.execute(select(func.count()).where(triggers.c.tenant_id == tenant_id)).scalar_one()
+
+
+def page_of_receipts(db: Connection, tenant_id: str, last: tuple[datetime, str] | None) -> Page | None:
+    """The receipts behind `last`, or the first ones; None when there are no more."""
+    if last is None:
+        rows = db.execute(_FIRST_PAGE, {"tenant": tenant_id}).all()
+    else:
+        rows = db.execute(_NEXT_PAGE, {"tenant": tenant_id, "at": last[0], "after": last[1]}).all()
+    return Page([row.id for row in rows], (rows[-1].received_at, rows[-1].id)) if rows else None
+
+
+def traces_in(db: Connection, page: Page, wanted: Wanted, person: str) -> Traces:
+    """Where these receipts name somebody. person: the mark that deliveries to them carry."""
+    traces = Traces(len(page.trigger_ids))
+    events_of: dict[str, set[str]] = {trigger_id: set() for trigger_id in page.trigger_ids}
+    for event in db.execute(_EVENTS, {"ids": page.trigger_ids}):
+        events_of[event.trigger_id].add(event.id)
+        _look_at_event(event, wanted, traces)
+    event_ids = [event_id for several in events_of.values() for event_id in several]
+    for kind, query in _FOLLOWING.items():
+        for row in db.execute(query, {"ids": event_ids}):
+            if wanted.in_row(tuple(row)[1:]):
+                traces.note(kind, row.event_id)
+    _look_at_calls(db, event_ids, wanted, person, traces)
+    for message in db.execute(_MESSAGES, {"ids": page.trigger_ids}):
+        if _is_in_message(message, wanted):
+            traces.counts["stored messages"] += 1
+            traces.triggers.add(message.id)
+    for trigger_id, its_events in events_of.items():
+        if its_events & traces.events:
+            traces.triggers.add(trigger_id)
+        elif trigger_id in traces.triggers:
+            # The message names the person, and none of its events alone does: it may be about any of them.
+            traces.events |= its_events
+    return traces
+
+
+def erase_traces(db: Connection, tenant_id: str, traces: Traces, now: datetime) -> int:
+    """Empty what names the person; gives how many waiting deliveries were cancelled.
 
     A call that is under way is let go; without its values it is not made a second time.
     """
-    cancelled = 0
-    for delivery_id in rows.deliveries:
-        cancelled += cancel(db, tenant_id, deliveries.c.id == delivery_id, now)
-        db.execute(delete(delivery_calls).where(delivery_calls.c.delivery_id == delivery_id))
-    for delivery_id, epoch in rows.attempts:
-        mine = (attempts.c.delivery_id == delivery_id, attempts.c.epoch == epoch)
-        db.execute(update(attempts).where(*mine).values(url=None, parameters=None, words=None))
-    for event_id in rows.events:
-        db.execute(
-            update(event_values).where(event_values.c.event_id == event_id).values(placeholders={}, unrendered=[])
-        )
-        db.execute(update(verdicts).where(verdicts.c.event_id == event_id).values(preview=None))
-    for event_id in rows.subjects:
-        _rename_subject(db, event_id)
-    for trigger_id in rows.triggers:
-        db.execute(delete(trigger_bodies).where(trigger_bodies.c.trigger_id == trigger_id))
-        db.execute(update(triggers).where(triggers.c.id == trigger_id).values(cause_detail=""))
+    cancelled = cancel(db, tenant_id, deliveries.c.event_id.in_(traces.events), now) if traces.events else 0
+    rename_subjects(db, traces.subjects)
+    empty_events(db, traces.events)
+    empty_messages(db, traces.triggers, now, "forgotten")
     return cancelled
 
 
-def _rename_subject(db: Connection, event_id: str) -> None:
-    # Its own id, so that the episode's row stays unique among those of its source.
-    episode_id = db.execute(select(events.c.episode_id).where(events.c.id == event_id)).scalar()
-    db.execute(update(events).where(events.c.id == event_id).values(subject=None, sender_id=None))
-    db.execute(update(episodes).where(episodes.c.id == episode_id).values(subject=f"forgotten:{episode_id}"))
+def erase_mark(db: Connection, tenant_id: str, person: str) -> None:
+    """Have no connection remember that it was last refused for this person."""
+    forget_struck(db, tenant_id, person)
 
 
-# --- every row of a tenant --------------------------------------------------------------------------------------------
+def _look_at_event(row: Any, wanted: Wanted, traces: Traces) -> None:
+    if wanted.in_values([row.subject, row.sender_id, row.status, row.mark]):
+        traces.subjects.add(row.id)
+    elif not wanted.in_values([row.placeholders, row.unrendered, row.notes, row.vendor_kind]):
+        return
+    traces.note("events", row.id)
 
 
-def _bodies(tenant_id: str) -> Select[Any]:
-    return select(
-        trigger_bodies.c.trigger_id, trigger_bodies.c.query, trigger_bodies.c.headers, trigger_bodies.c.body
-    ).where(trigger_bodies.c.tenant_id == tenant_id)
+def _look_at_calls(db: Connection, event_ids: Collection[str], wanted: Wanted, person: str, traces: Traces) -> None:
+    for row in db.execute(_CALLS, {"ids": list(event_ids)}):
+        if row.person == person or wanted.in_row([row.parameters, row.vendor_reference]):
+            traces.note("survey calls", row.event_id)
+            traces.under_way += row.state == "claimed"
 
 
-def _events(tenant_id: str) -> Select[Any]:
-    return (
-        select(
-            events.c.id,
-            events.c.trigger_id,
-            events.c.subject,
-            events.c.sender_id,
-            event_values.c.placeholders,
-            trigger_bodies.c.trigger_id.is_not(None).label("has_body"),
-        )
-        .outerjoin(event_values, event_values.c.event_id == events.c.id)
-        .outerjoin(trigger_bodies, trigger_bodies.c.trigger_id == events.c.trigger_id)
-        .where(events.c.tenant_id == tenant_id)
+def _is_in_message(row: Any, wanted: Wanted) -> bool:
+    body = (row.body or b"").decode("utf-8", "replace")
+    return wanted.in_row([row.cause_detail, body, row.query, row.headers])
+
+
+# --- everything of some receipts --------------------------------------------------------------------------------------
+
+
+def _among(column: Any) -> Any:
+    return column.in_(bindparam("ids", expanding=True))
+
+
+_EVENTS: Final = (
+    select(
+        events.c.id,
+        events.c.trigger_id,
+        events.c.subject,
+        events.c.sender_id,
+        events.c.notes,
+        events.c.vendor_kind,
+        event_values.c.placeholders,
+        event_values.c.unrendered,
+        episodes.c.status,
+        episodes.c.mark,
     )
-
-
-def _calls(tenant_id: str) -> Select[Any]:
-    return (
-        select(
-            deliveries.c.id,
-            deliveries.c.event_id,
-            delivery_calls.c.parameters,
-            delivery_calls.c.person,
-            delivery_calls.c.delivery_id.is_not(None).label("has_call"),
-        )
-        .outerjoin(delivery_calls, delivery_calls.c.delivery_id == deliveries.c.id)
-        .where(deliveries.c.tenant_id == tenant_id)
+    .outerjoin(event_values, event_values.c.event_id == events.c.id)
+    .outerjoin(episodes, episodes.c.id == events.c.episode_id)
+    .where(_among(events.c.trigger_id))
+)
+_CALLS: Final = (
+    select(
+        deliveries.c.event_id,
+        deliveries.c.state,
+        deliveries.c.vendor_reference,
+        delivery_calls.c.parameters,
+        delivery_calls.c.person,
     )
-
-
-def _attempts(tenant_id: str) -> Select[Any]:
-    return select(
-        attempts.c.delivery_id, attempts.c.epoch, attempts.c.parameters, attempts.c.words, attempts.c.url
-    ).where(attempts.c.tenant_id == tenant_id)
-
-
-def _stream(db: Connection, query: Select[Any]) -> Iterator[Any]:
-    return iter(db.execute(query.execution_options(yield_per=_AT_A_TIME)))
+    .outerjoin(delivery_calls, delivery_calls.c.delivery_id == deliveries.c.id)
+    .where(_among(deliveries.c.event_id))
+)
+_MESSAGES: Final = (
+    select(
+        triggers.c.id,
+        triggers.c.cause_detail,
+        trigger_bodies.c.query,
+        trigger_bodies.c.headers,
+        trigger_bodies.c.body,
+    )
+    .outerjoin(trigger_bodies, trigger_bodies.c.trigger_id == triggers.c.id)
+    .where(_among(triggers.c.id))
+)
+#: What else came of events: the event, then what may name somebody.
+_FOLLOWING: Final[Mapping[str, Any]] = {
+    "verdicts": select(verdicts.c.event_id, verdicts.c.detail, verdicts.c.warnings, verdicts.c.preview).where(
+        _among(verdicts.c.event_id)
+    ),
+    "attempts": select(deliveries.c.event_id, attempts.c.url, attempts.c.parameters, attempts.c.words)
+    .join(attempts, attempts.c.delivery_id == deliveries.c.id)
+    .where(_among(deliveries.c.event_id)),
+    "reports": select(deliveries.c.event_id, reports.c.words)
+    .join(reports, reports.c.delivery_id == deliveries.c.id)
+    .where(_among(deliveries.c.event_id)),
+    "replays": select(replay_items.c.event_id, replay_items.c.detail).where(
+        _among(replay_items.c.event_id), replay_items.c.detail != ""
+    ),
+}
 
 
 # --- in any encoding --------------------------------------------------------------------------------------------------
@@ -174,7 +226,7 @@ def _stream(db: Connection, query: Select[Any]) -> Iterator[Any]:
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|[bfnrt])")
 
 
-class _Wanted:
+class Wanted:
     """Finds an address or a number, but not as a part of a longer one: `ann@x.com` is not `joann@x.com`."""
 
     def __init__(self, address: str) -> None:
@@ -185,6 +237,10 @@ class _Wanted:
     def in_values(self, value: Any) -> bool:
         """Whether any text in `value` holds it; `value` is what somebody has read from a message already."""
         return any(self._pattern.search(text.casefold()) for text in _texts(value))
+
+    def in_row(self, row: Iterable[Any]) -> bool:
+        """Whether a row's columns hold it: texts in whatever format, and values."""
+        return any(self.in_message(one) if isinstance(one, str) else self.in_values(one) for one in row)
 
     def in_message(self, text: str) -> bool:
         """Whether `text`, written in whatever format, holds it."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from base64 import urlsafe_b64encode
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
+from plugin import __version__
 from plugin.app import open_parts, read_configuration
 from tests.cli.commands import TENANT, Commands
 
@@ -220,18 +223,24 @@ def test_a_connection_that_does_not_exist_is_a_sentence(acme: Commands) -> None:
 
 def test_a_forgotten_person_is_in_no_file_any_more(acme: Commands) -> None:
     receipt = acme.close_ticket()["receipt"]
-    assert acme.run("forget", "acme", "LUCJA.nowak@example.com", "--search-only").stdout.startswith("Found in 1")
+    found = acme.run("forget", "acme", "LUCJA.nowak@example.com", "--search-only").stdout
+    assert "Searched 1 receipt; found in 1 receipt:" in found
+    assert re.search(r"stored messages +1\n", found)
 
     told = acme.run("forget", "acme", "LUCJA.nowak@example.com", "--yes").stdout
 
     assert "cancelled deliveries that were waiting: 1." in told
-    assert told.endswith("Searched again: Nothing that is kept names this person.\n")
+    assert told.startswith(datetime.now(UTC).strftime("%Y-%m-%d"))
+    assert f"UTC, survey-plugin {__version__}, tenant acme, person L•••@example.com\n" in told
+    assert "erased in 1 receipt; " in told
+    assert "Searched 1 receipt: nothing that is kept names this person.\n" in told
     assert "lucja" not in acme.run("receipt", receipt, "--json").stdout.lower()
     assert [one["state"] for one in acme.deliveries()] == ["cancelled"]
 
 
 def test_somebody_nobody_knows_is_told_and_needs_no_answer(acme: Commands) -> None:
-    assert acme.run("forget", "acme", "nobody@example.com").stdout == "Nothing that is kept names this person.\n"
+    told = acme.run("forget", "acme", "nobody@example.com").stdout
+    assert told.endswith("Searched 0 receipts: nothing that is kept names this person.\n")
 
 
 def test_the_keys_of_an_installation_open_what_commands_stored(acme: Commands) -> None:
@@ -239,3 +248,20 @@ def test_the_keys_of_an_installation_open_what_commands_stored(acme: Commands) -
 
     assert not parts.database.integrity_problems()
     parts.database.close()
+
+
+def test_after_a_new_key_all_is_sealed_with_it_and_the_old_one_can_go(
+    acme: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = read_configuration().data_keys[0].reveal()
+    new = urlsafe_b64encode(bytes(32)).decode()
+    monkeypatch.setenv("DATA_KEYS", f"{new},{old}")
+
+    told = acme.run("keys", "reencrypt").stdout
+
+    assert told.startswith("Looked at 6 sealed texts and changed 6.\n")
+    assert re.search(r"Key 2 of DATA_KEYS \(id [0-9a-f]{8}\) is needed no more", told)
+    assert old not in told
+    assert new not in told
+    monkeypatch.setenv("DATA_KEYS", new)
+    assert acme.run("doctor").stdout.endswith("No fault found.\n")

@@ -8,22 +8,26 @@ from sqlalchemy import delete, select, update
 from plugin.errors import NotAllowed
 from plugin.pipeline.accept import UnreadableKept
 from plugin.pipeline.forget import find_person, forget_person
+from plugin.pipeline.record import mark_of
 from plugin.registry import InboundRequest
-from plugin.store import sources, tenants
-from plugin.store.tables import delivery_calls, event_values, metadata, trigger_bodies
+from plugin.store import persons, sources, tenants
+from plugin.store.tables import connections, delivery_calls, event_values, metadata, trigger_bodies
 from tests.acme import ACME, closing
+
+
+def unseen(done, total):
+    """Progress that nobody watches."""
+
 
 ADDRESS = "Ada.Lovelace+surveys@Example.com"
 
 
 def forget(acme, address=ADDRESS):
-    with acme.parts.database.write() as db:
-        return forget_person(db, acme.tenant.id, address, acme.clock())
+    return forget_person(acme.parts.database, acme.parts.mint, acme.tenant.id, address, unseen)
 
 
 def find(acme, address=ADDRESS):
-    with acme.parts.database.read() as db:
-        return find_person(db, acme.tenant.id, address)
+    return find_person(acme.parts.database, acme.tenant.id, address, unseen)
 
 
 def everything(acme):
@@ -60,7 +64,7 @@ def post(acme, body, query="", content_type="application/json"):
 )
 def test_a_person_is_found_and_erased_in_every_encoding(acme, body, query):
     post(acme, body.encode(), query)
-    assert find(acme).messages == 1
+    assert find(acme).receipts == 1
 
     forget(acme)
 
@@ -72,16 +76,18 @@ def test_a_person_is_found_and_erased_in_every_encoding(acme, body, query):
 def test_everything_that_followed_from_a_message_is_erased_with_it(acme):
     acme.close(email=ADDRESS, title="Printer of Ada")
     acme.work()
-    found = find(acme)
-    assert (found.messages, found.events, found.deliveries, found.attempts) == (1, 1, 1, 1)
+    acme.close("36", email="bob@example.com")
+    everywhere = {"stored messages": 1, "events": 1, "survey calls": 1, "attempts": 1}
+    assert find(acme).counts == everywhere
+    assert "\n".join(find(acme).lines()).startswith("Searched 2 receipts; found in 1 receipt:")
 
     erased = forget(acme)
 
-    assert (erased.messages, erased.events, erased.deliveries, erased.attempts) == (1, 1, 1, 1)
-    assert find(acme).is_empty
-    assert find(acme).sentence() == "Nothing that is kept names this person."
+    assert (erased.counts, erased.receipts) == (everywhere, 1)
+    assert list(find(acme).lines()) == ["Searched 2 receipts: nothing that is kept names this person."]
     assert "printer" not in everything(acme)
-    delivery = acme.delivery()
+    delivery, other = acme.deliveries()
+    assert other.parameters["email"] == "bob@example.com"
     assert (delivery.state, delivery.parameters) == ("accepted", {})
     assert (delivery.attempts[0].url, delivery.attempts[0].words, delivery.attempts[0].status) == (None, None, 200)
 
@@ -115,7 +121,7 @@ def test_a_call_under_way_leaves_nothing_personal_behind_and_is_not_repeated(acm
         with acme.parts.database.write() as db:
             [claim] = deliverer.claim_and_settle(db, [], worker="w1", free=1, free_for_hanging=1)
         finished = deliverer.call(claim)
-        forget(acme, "down@example.com")
+        assert forget(acme, "down@example.com").under_way == 1
         with acme.parts.database.write() as db:
             deliverer.claim_and_settle(db, [finished], worker="w1", free=0, free_for_hanging=0)
 
@@ -145,8 +151,8 @@ def test_an_unreadable_message_is_erased_too(acme):
 def test_a_telephone_number_is_found_as_well(acme):
     post(acme, json.dumps({"ticket": {"id": "35", "requester": {"phone": "+48221234567"}}}).encode())
 
-    assert find(acme, "+48221234567").messages == 1
-    assert find(acme, "48221234567").messages == 1
+    assert find(acme, "+48221234567").receipts == 1
+    assert find(acme, "48221234567").receipts == 1
     assert find(acme, "221234567").is_empty
 
 
@@ -157,7 +163,7 @@ def test_a_call_is_known_by_its_person_also_when_the_message_is_gone(acme):
         db.execute(update(event_values).values(placeholders={}))
         db.execute(update(delivery_calls).values(parameters={"custom1": "Ada"}))
 
-    assert find(acme).deliveries == 1
+    assert find(acme).counts == {"survey calls": 1}
     forget(acme)
 
     assert acme.delivery().parameters == {}
@@ -180,7 +186,7 @@ def test_a_person_whose_address_only_looks_alike_is_left_alone(acme, neighbour):
     forget(acme)
 
     assert acme.deliveries()[0].parameters["email"] == neighbour
-    assert find(acme, neighbour).messages == 1
+    assert find(acme, neighbour).receipts == 1
 
 
 def test_another_tenant_keeps_what_it_has(acme):
@@ -195,8 +201,7 @@ def test_another_tenant_keeps_what_it_has(acme):
 
     forget(acme)
 
-    with acme.parts.database.read() as db:
-        assert find_person(db, blue.id, ADDRESS).messages == 1
+    assert find_person(acme.parts.database, blue.id, ADDRESS, unseen).receipts == 1
 
 
 @pytest.mark.parametrize("address", ["", "  ", "a@b"])
@@ -205,3 +210,65 @@ def test_a_text_that_is_no_whole_address_erases_nothing(acme, address):
 
     with pytest.raises(NotAllowed):
         forget(acme, address)
+
+
+def test_in_a_message_about_several_only_the_persons_own_event_is_emptied(acme):
+    tickets = [closing("1", email=ADDRESS), closing("2", email="bob@example.com")]
+    body = json.dumps([{"event": {"kind": "ticket.closed", "id": one["ticket"]["id"]}, **one} for one in tickets])
+    post(acme, body.encode())
+
+    assert forget(acme).cancelled == 1
+
+    adas, bobs = acme.deliveries()
+    assert (adas.state, adas.parameters) == ("cancelled", {})
+    assert (bobs.state, bobs.parameters["email"]) == ("scheduled", "bob@example.com")
+    assert "lovelace" not in everything(acme)
+
+
+def test_the_receipt_says_that_somebody_was_forgotten(acme):
+    acceptance = acme.close(email=ADDRESS)
+
+    forget(acme)
+
+    assert acme.receipt(acceptance).emptied.startswith("The person was forgotten on 2026-11-03: ")
+
+
+def test_it_goes_through_all_receipts_a_page_at_a_time(acme, monkeypatch):
+    monkeypatch.setattr(persons, "_FIRST_PAGE", persons._FIRST_PAGE.limit(2))
+    monkeypatch.setattr(persons, "_NEXT_PAGE", persons._NEXT_PAGE.limit(2))
+    for ticket in range(5):
+        acme.send(closing(str(ticket), email=ADDRESS))  # all at the same moment
+    acme.close("6", email="bob@example.com")
+    steps = []
+
+    forget_person(acme.parts.database, acme.parts.mint, acme.tenant.id, ADDRESS, lambda *step: steps.append(step))
+
+    assert steps == [(2, 6), (4, 6), (6, 6)]
+    assert find(acme).is_empty
+
+
+def test_stopped_half_way_it_does_the_rest_when_it_is_run_again(acme, monkeypatch):
+    monkeypatch.setattr(persons, "_FIRST_PAGE", persons._FIRST_PAGE.limit(2))
+    monkeypatch.setattr(persons, "_NEXT_PAGE", persons._NEXT_PAGE.limit(2))
+    for ticket in range(5):
+        acme.close(str(ticket), email=ADDRESS)
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        forget_person(acme.parts.database, acme.parts.mint, acme.tenant.id, ADDRESS, stop)
+    assert find(acme).receipts == 3
+
+    assert forget(acme).receipts == 3
+    assert find(acme).is_empty
+
+
+def test_the_mark_of_the_person_last_refused_goes_too(acme):
+    mark = mark_of(acme.tenant.id, ADDRESS)
+    with acme.parts.database.write() as db:
+        db.execute(update(connections).values(last_struck=mark))
+
+    forget(acme)
+
+    assert mark not in everything(acme)
