@@ -106,12 +106,14 @@ class OutboundFailed(SurveyPluginError):
     kind: `dns`, `refused`, `forbidden` (address or origin not allowed), `tls`, `timeout`, `reset`, `protocol` (the
         answer is not HTTP or, when nothing was sent, the request cannot be written as HTTP) or `proxy`.
     sent: whether a first byte of the request may have left this machine. False means: certainly nothing was sent.
+    bytes_sent: how many have left at most.
     """
 
     def __init__(self, kind: str, message: str, *, sent: bool) -> None:
         super().__init__(message)
         self.kind = kind
         self.sent = sent
+        self.bytes_sent = 0
 
 
 def flatten_problems(place: str, messages: object) -> list[Problem]:

@@ -13,6 +13,7 @@ from plugin.domain.event import EventKind
 from plugin.domain.outcome import REASON_SENTENCES, Reason
 from plugin.domain.verdict import Cause
 from plugin.redaction import mask_addresses
+from plugin.store.connections import Pause
 from plugin.store.events import StoredVerdict
 from plugin.store.receipts import Attempt, DeliveryRecord, EventRecord, Receipt
 
@@ -72,26 +73,40 @@ def _verdict_lines(verdict: StoredVerdict) -> Iterator[str]:
 
 
 def _delivery_lines(record: DeliveryRecord, zone: ZoneInfo) -> Iterator[str]:
-    state = "parked (its connection is paused)" if record.parked else record.state
+    state = "parked" if record.parked else record.state
     reason = f" - {REASON_SENTENCES[Reason(record.reason)]}" if record.reason else ""
     yield f"    delivery {record.id}: {state}{reason}"
     yield f"      {record.rule}: {record.connection} ({record.vendor}) {record.call}, reference {record.reference}"
+    if record.pause is not None:
+        yield from pause_lines(record.connection, record.pause, zone, "      ")
     if record.state == DeliveryState.SCHEDULED:
         what = "will be asked" if record.is_delayed else "next try" if record.attempts else "due"
         yield f"      {what} at {_at(record.due, zone)}; not sent after {_at(record.expires_at, zone)}"
     if record.replay_of:
         yield f"      replays {record.replay_of}"
-    if not record.attempts:
+    if not any(attempt.url for attempt in record.attempts):
         yield from _pair_lines(record.parameters, "        ")
     for attempt in record.attempts:
-        yield from _attempt_lines(attempt)
+        yield from _attempt_lines(attempt, zone)
     for decided in record.resolutions:
         said = RESOLUTION_SENTENCES[Resolution(decided.resolution)]
-        yield f"      decided at {decided.decided_at:%Y-%m-%d %H:%M:%S} UTC by {decided.decided_by}: {said}"
+        yield f"      decided at {_at(decided.decided_at, zone)} by {decided.decided_by}: {said}"
 
 
-def _attempt_lines(attempt: Attempt) -> Iterator[str]:
-    yield f"      call: {attempt.method or ''} {attempt.url or '(not made)'}".rstrip()
+def pause_lines(connection: str, pause: Pause, zone: ZoneInfo, indent: str) -> Iterator[str]:
+    """Why a connection makes no calls, and what ends it."""
+    reason = f" {REASON_SENTENCES[Reason(pause.reason)]}" if pause.reason in set(Reason) else ""
+    yield f"{indent}{connection} is paused since {_at(pause.since, zone)}.{reason}"
+    if pause.words:
+        yield f"{indent}  “{pause.words}”"
+    if pause.probe_at is not None:
+        at = _at(pause.probe_at, zone)
+        yield f"{indent}  One delivery is tried at {at}; if the vendor takes it, the others follow."
+
+
+def _attempt_lines(attempt: Attempt, zone: ZoneInfo) -> Iterator[str]:
+    yield f"      call: {f'{attempt.method} {attempt.url}' if attempt.url else '(no request is recorded)'}"
+    yield f"        begun at {_at(attempt.claimed_at, zone)}"
     for name, value in attempt.parameters or ():
         yield f"        {name} = {value}"
     if attempt.finished_at is None:
@@ -100,6 +115,8 @@ def _attempt_lines(attempt: Attempt) -> Iterator[str]:
     took = f" after {attempt.duration:.2f} s" if attempt.duration is not None else ""
     status = f"HTTP {attempt.status}" if attempt.status is not None else "no answer"
     yield f"      answer: {status}{took}: {attempt.outcome}{' (came late)' if attempt.late else ''}"
+    if attempt.evidence:
+        yield f"        {attempt.evidence}"
     if attempt.words:
         yield f"        “{attempt.words}”"
 

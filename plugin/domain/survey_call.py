@@ -111,6 +111,7 @@ class OutboundResponse:
     """A vendor's answer. body is cut at ANSWER_LIMIT (`cut` says so); header names are in lower case.
 
     origin: of the request that it answers, so that a redirect can be told from a move to another host.
+    bytes_sent: length of that request, head and body; no part of the answer.
     """
 
     status: int
@@ -118,6 +119,7 @@ class OutboundResponse:
     body: bytes = b""
     cut: bool = False
     origin: str = ""
+    bytes_sent: int = field(default=0, compare=False)
 
     @cached_property
     def text(self) -> str:

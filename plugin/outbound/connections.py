@@ -97,7 +97,8 @@ class _Checked(HTTPConnection):
         if self.sock is None:
             self.connect()
         if self._ready:
-            self._line.call.begin(self.sock)
+            # Counted before, since a piece that fails on its way may have left in part or, for all we know, in whole.
+            self._line.call.begin(self.sock, len(data))
         super().send(data)
 
     def _new_conn(self) -> socket.socket:

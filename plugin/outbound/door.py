@@ -105,6 +105,7 @@ class Outbound:
             failure = _timeout(call, deadline)
         if failure is not None:
             # Raised here and not where it was caught: the original holds the whole URL and would ride along.
+            failure.bytes_sent = call.bytes_sent
             raise failure
         return response
 
@@ -144,6 +145,7 @@ class Outbound:
             body=body[:ANSWER_LIMIT],
             cut=len(body) > ANSWER_LIMIT,
             origin=request.origin,
+            bytes_sent=call.bytes_sent,
         )
 
     def _session(self) -> _Session:

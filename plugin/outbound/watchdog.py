@@ -13,7 +13,8 @@ class Call:
     """One HTTP call while it lasts: until when, what it has reached, and the wire to cut at the deadline.
 
     host: for messages. public_only: whether only public addresses may be dialled.
-    sent: whether a byte of the request may have left. expired: whether the deadline came first.
+    sent: whether a byte of the request may have left. bytes_sent: how many have at most. expired: whether the deadline
+    came first.
     """
 
     def __init__(self, host: str, ends_at: float, clock: Callable[[], float], *, public_only: bool) -> None:
@@ -21,6 +22,7 @@ class Call:
         self.public_only = public_only
         self.ends_at = ends_at
         self.sent = False
+        self.bytes_sent = 0
         self.expired = False
         self._clock = clock
         self._wire: socket.socket | None = None
@@ -43,12 +45,13 @@ class Call:
             if self.expired:
                 self._cut()
 
-    def begin(self, sock: socket.socket) -> None:
-        """The first byte is about to leave through `sock`. Raises TimeoutError when it is too late for that."""
+    def begin(self, sock: socket.socket, count: int) -> None:
+        """So many bytes are about to leave through `sock`. Raises TimeoutError when it is too late for the first."""
         if not self.sent:
             self.remaining()
             self.cut_at_end(sock)
             self.sent = True
+        self.bytes_sent += count
 
     def expire(self) -> None:
         """The deadline is here: whatever waits on the wire wakes up with an error."""

@@ -105,7 +105,9 @@ class Deliverer:
             response = self._outbound.send(request, allowed_origins=allowed, deadline=CALL_DEADLINE.total_seconds())
         except OutboundFailed as failure:
             outcome, timed_out = outcome_of_failure(failure), failure.kind == "timeout"
+            bytes_sent = failure.bytes_sent
         else:
+            bytes_sent = response.bytes_sent
             outcome = module.read_response(survey_call, response, row.step, memory)
         duration = self._monotonic() - began
         settlement = self._decide(row, outcome)
@@ -115,6 +117,7 @@ class Deliverer:
             method=request.method,
             url=request.shown_url(),
             parameters=request.shown_parameters(),
+            bytes_sent=bytes_sent,
             status=response.status if response is not None else None,
             outcome=_OUTCOME_WORDS[type(outcome)],
         )

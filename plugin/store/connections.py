@@ -15,11 +15,23 @@ from plugin.store.tables import connections, deliveries, lanes
 
 
 @dataclass(frozen=True)
+class Pause:
+    """Why a connection makes no calls. words: the vendor's, or of whoever paused it by hand.
+
+    probe_at: when one call is let through to see whether the vendor takes it again; None when only a person ends it.
+    """
+
+    since: datetime
+    reason: str | None
+    words: str | None
+    probe_at: datetime | None
+
+
+@dataclass(frozen=True)
 class StoredConnection:
     """A connection's row with its lane's; `settings` is sealed.
 
-    probe_at: when one call is let through a pause to see whether the vendor takes it again. in_flight_cap: calls that
-    may be under way at a time. calls_per_minute: None for as many as come.
+    probe_at: see Pause. in_flight_cap: calls that may be under way at a time. calls_per_minute: None for any number.
     """
 
     id: str
@@ -34,6 +46,12 @@ class StoredConnection:
     probe_at: datetime | None
     in_flight_cap: int
     calls_per_minute: int | None
+
+    @property
+    def pause(self) -> Pause | None:
+        if self.paused_at is None:
+            return None
+        return Pause(self.paused_at, self.paused_reason, self.paused_words, self.probe_at)
 
 
 _CONNECTION_COLUMNS = (

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, and_, bindparam, exists, or_, select, update
 
 from plugin.domain.delivery import DeliveryState
+from plugin.domain.evidence import LOST
 from plugin.domain.outcome import Reason
 from plugin.store import lanes
 from plugin.store.tables import attempts, connections, deliveries, delivery_calls, rules
@@ -83,7 +84,7 @@ def recover(db: Connection, lost: LostClaim, now: datetime, *, repeat: bool) -> 
         values = {"state": DeliveryState.CANCELLED, "reason": Reason.CANCELLED, "settled_at": now}
     else:
         values = {"state": DeliveryState.SCHEDULED, "reason": Reason.LEASE_LOST, "due": now}
-    if _end_claim(db, lost, values, now, outcome="lost", reason=Reason.LEASE_LOST) and repeat and not lost.orphaned:
+    if _end_claim(db, lost, values, now, outcome=LOST, reason=Reason.LEASE_LOST) and repeat and not lost.orphaned:
         lanes.lower(db, {lost.connection_id: now})
 
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case, func, or_, select
 
 from plugin.domain.delivery import DeliveryState
+from plugin.domain.evidence import LOST, evidence
+from plugin.store.connections import Pause
 from plugin.store.events import StoredBody, StoredEvent, StoredVerdict, body_of, events_of, verdicts_of
 from plugin.store.resolutions import Resolved, resolutions_of
 from plugin.store.tables import (
@@ -18,6 +20,7 @@ from plugin.store.tables import (
     deliveries,
     delivery_calls,
     events,
+    lanes,
     reports,
     rules,
     sources,
@@ -44,11 +47,23 @@ class Attempt:
     method: str | None
     url: str | None
     parameters: Sequence[Sequence[str]] | None
+    bytes_sent: int | None
     status: int | None
     outcome: str | None
     reason: str | None
     words: str | None
     late: bool
+
+    @property
+    def evidence(self) -> str:
+        """How far the call got, in a sentence."""
+        return evidence(
+            outcome=self.outcome,
+            status=self.status,
+            bytes_sent=self.bytes_sent,
+            duration=self.duration,
+            called=self.method is not None,
+        )
 
 
 @dataclass(frozen=True)
@@ -60,7 +75,7 @@ class Report:
 
 @dataclass(frozen=True)
 class DeliveryRecord:
-    """A delivery with its history. parked: it waits behind a paused connection."""
+    """A delivery with its history. parked: it waits behind a paused connection; pause: why that makes no calls."""
 
     id: str
     tenant_id: str
@@ -81,10 +96,16 @@ class DeliveryRecord:
     vendor_reference: str | None
     replay_of: str | None
     parked: bool
+    pause: Pause | None
     parameters: Mapping[str, str]
     attempts: Sequence[Attempt]
     resolutions: Sequence[Resolved]
     reports: Sequence[Report]
+
+    @property
+    def may_have_called(self) -> bool:
+        """Whether a call was made, or may have been, of which the request was not recorded."""
+        return any(attempt.outcome in {LOST, "uncertain"} for attempt in self.attempts)
 
     @property
     def is_delayed(self) -> bool:
@@ -262,16 +283,32 @@ def _deliveries(*which: ColumnElement[bool]) -> Select[Any]:
             deliveries.c.settled_at,
             deliveries.c.vendor_reference,
             deliveries.c.replay_of,
-            _is_parked().label("parked"),
+            connections.c.paused_at,
+            connections.c.paused_reason,
+            connections.c.paused_words,
+            lanes.c.probe_at,
             delivery_calls.c.parameters,
         )
         .join(events, events.c.id == deliveries.c.event_id)
         .join(rules, rules.c.id == deliveries.c.rule_id)
         .join(connections, connections.c.id == deliveries.c.connection_id)
+        .join(lanes, lanes.c.connection_id == deliveries.c.connection_id)
         # What was sent is gone where its person was forgotten.
         .outerjoin(delivery_calls, delivery_calls.c.delivery_id == deliveries.c.id)
         .where(*which)
     )
+
+
+_PAUSE_COLUMNS: Final = ("paused_at", "paused_reason", "paused_words", "probe_at")
+
+
+def _own(row: RowMapping) -> dict[str, Any]:
+    """What a delivery's own row says, as DeliveryRecord has it."""
+    values = {str(name): value for name, value in row.items()}
+    paused_at, *more = (values.pop(name) for name in _PAUSE_COLUMNS)
+    parked = paused_at is not None and row["state"] == DeliveryState.SCHEDULED
+    pause = Pause(paused_at, *more) if parked else None
+    return values | {"parked": parked, "pause": pause, "parameters": row["parameters"] or {}}
 
 
 def _records(db: Connection, query: Select[Any]) -> list[DeliveryRecord]:
@@ -282,7 +319,7 @@ def _records(db: Connection, query: Select[Any]) -> list[DeliveryRecord]:
     told = _reports(db, ids)
     return [
         DeliveryRecord(
-            **{**row, "parked": bool(row["parked"]), "parameters": row["parameters"] or {}},
+            **_own(row),
             attempts=made.get(row["id"], []),
             resolutions=decided.get(row["id"], []),
             reports=told.get(row["id"], []),
@@ -303,6 +340,7 @@ def _attempts(db: Connection, ids: Sequence[str]) -> dict[str, list[Attempt]]:
         attempts.c.method,
         attempts.c.url,
         attempts.c.parameters,
+        attempts.c.bytes_sent,
         attempts.c.status,
         attempts.c.outcome,
         attempts.c.reason,

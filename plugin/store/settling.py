@@ -31,6 +31,7 @@ class FinishedAttempt:
     method: str | None = None
     url: str | None = None
     parameters: Sequence[tuple[str, str]] = ()
+    bytes_sent: int | None = None
     status: int | None = None
     outcome: str = ""
 
@@ -191,7 +192,8 @@ _RECORD: Final = (
         {
             name: bindparam(f"new_{name}")
             for name in (
-                "finished_at", "duration", "method", "url", "parameters", "status", "outcome", "reason", "words", "late"
+                "finished_at", "duration", "method", "url", "parameters", "bytes_sent", "status", "outcome", "reason",
+                "words", "late",
             )
         }
     )
@@ -210,6 +212,7 @@ def _record(item: Finished, found: _Found, *, late: bool) -> dict[str, Any]:
         "new_method": attempt.method,
         "new_url": attempt.url if kept else None,
         "new_parameters": [list(pair) for pair in attempt.parameters] if kept else None,
+        "new_bytes_sent": attempt.bytes_sent,
         "new_status": attempt.status,
         "new_outcome": attempt.outcome,
         "new_reason": item.settlement.reason,

@@ -109,6 +109,13 @@ class DeliveryCard:
         return receipts.PARKED if self.record.parked else self.record.state
 
     @property
+    def evidence(self) -> Attempt | None:
+        """The attempt that left an uncertain delivery uncertain."""
+        if self.record.state != DeliveryState.UNCERTAIN:
+            return None
+        return next((attempt for attempt in reversed(self.record.attempts) if attempt.evidence), None)
+
+    @property
     def may_cancel(self) -> bool:
         return self.record.state in CANCELLABLE
 
