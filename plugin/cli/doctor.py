@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -16,18 +14,13 @@ import click
 
 from plugin import __version__, registry
 from plugin.app import Config, Parts, read_configuration
+from plugin.cli import doctor_store
+from plugin.cli.doctor_store import Finding
 from plugin.cli.own_pages import ask_own
 from plugin.cli.session import open_for_command, print_json
-from plugin.errors import ConfigInvalid, OutboundFailed, SurveyPluginError, VaultError
-from plugin.pipeline.credentials import connection_settings, load_credentials
-from plugin.store import connections, sources, tenants, workers
-from plugin.store.opening import sqlite_path
-from plugin.store.schema import schema_problem
-from plugin.store.sqlite import has_wal_reset_bug
-from plugin.tenant_file import stored_document
+from plugin.errors import ConfigInvalid, OutboundFailed, SurveyPluginError
 
 _CLOCK_TOLERANCE: Final = timedelta(seconds=60)
-_WORKER_SILENT: Final = timedelta(seconds=30)
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 #: Failures to reach BASE_URL that are expected while nothing runs there.
 _NOT_YET: Final = frozenset({"refused", "timeout", "reset"})
@@ -35,7 +28,7 @@ _NOT_YET: Final = frozenset({"refused", "timeout", "reset"})
 
 @click.command()
 def doctor() -> None:
-    """Check configuration, keys, database, SQLite version and integrity, clock and reachability; name each fault."""
+    """Check configuration, keys, database and server, clock, workers, retention and reachability; name each fault."""
     click.echo(f"survey-plugin {__version__}")
     try:
         config = read_configuration()
@@ -59,117 +52,34 @@ def doctor() -> None:
     click.echo("No fault found.")
 
 
-Finding = tuple[str, str]
-
-
 def _checks(config: Config) -> Iterator[Callable[[], Iterator[Finding]]]:
-    path, keys = sqlite_path(config.database_url), config.keys_file
-    if path is not None and keys is not None:
-        yield lambda: _folder(path, keys)
-        yield _sqlite_version
+    """All checks in the order in which they are told; those of what is in the store only where it can be opened."""
+    for look in (doctor_store.check_folder, doctor_store.check_filesystem, doctor_store.check_sqlite_version):
+        yield partial(look, config)
     opened: list[Parts] = []
 
     def database() -> Iterator[Finding]:
         parts = open_for_command(config)
-        findings = list(_database(parts))
+        findings = list(doctor_store.check_database(parts))
         if all(word != "fault" for word, _ in findings):
             opened.append(parts)
         yield from findings
 
     yield database
-    yield lambda: _keys(opened)
-    yield lambda: _workers(opened)
+    for parts in opened:
+        yield from (partial(look, parts) for look in _IN_THE_STORE)
     yield lambda: _base_url(config, opened)
     yield lambda: _metrics(config)
 
 
-def _folder(path: Path, keys: Path) -> Iterator[Finding]:
-    folder = path.parent
-    if not folder.is_dir():
-        yield "fault", f"The database's folder {folder} does not exist; make it, or run: survey-plugin migrate"
-        return
-    try:
-        # Tried and not looked up: rights may say yes where a mount or a quota says no.
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-        if path.is_file():
-            with path.open("r+b"):
-                pass
-    except OSError as error:
-        yield (
-            "fault",
-            f"The database's folder {folder} and its files cannot be written to: {error.strerror}.",
-        )
-    else:
-        yield "fine", f"The database's folder {folder} can be written to."
-    if keys.exists() and keys.stat().st_mode & 0o077:
-        yield "fault", f"Other users of this machine can read the keys; run: chmod 600 {keys}"
-
-
-def _sqlite_version() -> Iterator[Finding]:
-    if has_wal_reset_bug():
-        sentence = (
-            f"SQLite {sqlite3.sqlite_version} has the WAL-reset bug (mended in 3.51.3); this program works around it "
-            "with a single process that checkpoints. Other programs must not write to the database."
-        )
-        yield "note", sentence
-    else:
-        yield "fine", f"SQLite {sqlite3.sqlite_version}."
-
-
-def _database(parts: Parts) -> Iterator[Finding]:
-    if not parts.database.is_there:
-        yield "fault", f"There is no database at {parts.database.place} yet; run: survey-plugin migrate"
-        return
-    problem = schema_problem(parts.database)
-    if problem is not None:
-        yield "fault", problem
-        return
-    parts.database.write_probe()
-    yield "fine", "The database takes a write."
-    damages = parts.database.integrity_problems()
-    if damages:
-        yield "fault", f"The database is damaged: {damages[0]} Restore a backup."
-    else:
-        yield "fine", "The database is sound."
-
-
-def _keys(opened: list[Parts]) -> Iterator[Finding]:
-    """Whether every stored secret can be read: a wrong DATA_KEYS shows here and nowhere earlier."""
-    if not opened:
-        return
-    parts = opened[0]
-    unreadable = 0
-    with parts.database.read() as db:
-        found = tenants.all_tenants(db)
-        for tenant in found:
-            try:
-                stored_document(db, parts.vault, tenant)
-                for source in sources.sources_of(db, tenant.id):
-                    load_credentials(parts.vault, source)
-                for connection in connections.connections_of(db, tenant.id):
-                    connection_settings(parts.vault, connection)
-            except VaultError as error:
-                unreadable += 1
-                yield "fault", f"Tenant {tenant.slug}: {error}"
-    if not unreadable:
-        yield "fine", f"The secrets of {len(found)} tenant{'' if len(found) == 1 else 's'} can be read."
-
-
-def _workers(opened: list[Parts]) -> Iterator[Finding]:
-    if not opened:
-        return
-    alive = _workers_alive(opened[0])
-    if alive:
-        yield "fine", f"{alive} worker{'' if alive == 1 else 's'} alive."
-    else:
-        yield "note", "No worker is running: triggers are kept, and nothing is sent until one runs."
-
-
-def _workers_alive(parts: Parts) -> int:
-    with parts.database.read() as db:
-        seen = workers.all_workers(db)
-    return sum(parts.mint.now() - one.seen_at < _WORKER_SILENT for one in seen)
+_IN_THE_STORE: Final = (
+    doctor_store.check_server,
+    doctor_store.check_copy,
+    doctor_store.check_keys,
+    doctor_store.check_older_keys,
+    doctor_store.check_workers,
+    doctor_store.check_retention,
+)
 
 
 def _base_url(config: Config, opened: list[Parts]) -> Iterator[Finding]:
@@ -182,7 +92,7 @@ def _base_url(config: Config, opened: list[Parts]) -> Iterator[Finding]:
         answer = ask_own(config, "healthz")
     except OutboundFailed as error:
         # Before the first start nothing can answer yet; a wrong name or certificate is wrong then too.
-        is_awaited = error.kind in _NOT_YET and not (opened and _workers_alive(opened[0]))
+        is_awaited = error.kind in _NOT_YET and not (opened and doctor_store.workers_alive(opened[0]))
         after = " Nothing may be running yet." if is_awaited else ""
         yield "note" if is_awaited else "fault", f"BASE_URL, where helpdesks call, does not answer: {error}{after}"
         return

@@ -145,6 +145,24 @@ def old_receipts(db: Connection, trace: int, *, after: str, before: str, limit: 
     return list(dict.fromkeys(found)), keys[-1]
 
 
+#: Receipts that are counted before one says "or more".
+COUNTED_AT_MOST: Final = 10_000
+
+_OVERDUE: Final = (
+    select(trigger_bodies.c.trigger_id)
+    .where(trigger_bodies.c.trigger_id < bindparam("before"))
+    .order_by(trigger_bodies.c.trigger_id)
+    .limit(COUNTED_AT_MOST)
+)
+
+
+def count_overdue(db: Connection, before: str) -> tuple[int, int]:
+    """How many receipts made before the id `before` hold their message; how many of them wait for a decision."""
+    overdue = list(db.execute(_OVERDUE, {"before": before}).scalars())
+    undecided = sum(len(db.execute(_LIVE, {"ids": some}).all()) for some in _batches(overdue))
+    return len(overdue), undecided
+
+
 _LOCK: Final = (
     select(triggers.c.id)
     .where(triggers.c.id.in_(bindparam("ids", expanding=True)))
