@@ -16,7 +16,6 @@ from plugin.cli.resolve import resolve
 from plugin.cli.session import parts, print_json
 from plugin.domain.delivery import DeliveryState
 from plugin.errors import NotFound, SurveyPluginError, Unreadable
-from plugin.metrics.catalogue import CANCELLED
 from plugin.pipeline.accept import UnreadableKept
 from plugin.pipeline.draft import Draft
 from plugin.redaction import mask_addresses
@@ -134,7 +133,6 @@ def cancel(ids: Sequence[str]) -> None:
             done = cancel_delivery(db, record.tenant_id, record.id, decided_by="command", now=opened.mint.now())
         if not done:
             raise SurveyPluginError(f"{delivery_id}: it is {record.state}, so it cannot be cancelled any more.")
-        opened.meter.count(CANCELLED)
         return f"{delivery_id}: cancelled."
 
     for_each(ids, cancel_one)

@@ -11,7 +11,6 @@ import click
 from plugin.app import Parts
 from plugin.cli.session import parts, read_text
 from plugin.errors import NotAllowed
-from plugin.metrics.catalogue import CANCELLED
 from plugin.store import connections, links, sources, tenants
 from plugin.store.links import Link
 from plugin.store.tenants import Tenant
@@ -58,7 +57,6 @@ def apply(file: str, dry_run: bool) -> None:
         applied = apply_configuration(
             db, opened.vault, opened.mint, checked, saved_by="command", base=tenant.version if tenant else None
         )
-    opened.meter.count(CANCELLED, by=applied.cancelled)
     if not applied.changes:
         click.echo(f"{checked.slug} is as the file says already.")
     if applied.cancelled:

@@ -12,7 +12,6 @@ from plugin.app import Parts
 from plugin.cli.progress import progress_bar
 from plugin.cli.session import parts
 from plugin.errors import SurveyPluginError
-from plugin.metrics.catalogue import CANCELLED
 from plugin.pipeline.forget import Found, find_person, forget_person
 from plugin.pipeline.reencrypt import Reencrypted, keys_in_use
 from plugin.pipeline.reencrypt import reencrypt as seal_anew
@@ -43,7 +42,6 @@ def forget(tenant: str, address: str, yes: bool, search_only: bool) -> None:
         click.confirm("Erase all of it?", abort=True)
     with progress_bar("Erasing") as show:
         erased = forget_person(opened.database, opened.mint, owner.id, address, show)
-    opened.meter.count(CANCELLED, by=erased.cancelled)
     click.echo(
         f"{_now(opened)}: erased in {erased.receipts} receipt{'' if erased.receipts == 1 else 's'}; cancelled "
         f"deliveries that were waiting: {erased.cancelled}."

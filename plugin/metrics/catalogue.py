@@ -13,6 +13,7 @@ from plugin.domain.delivery import DeliveryState
 from plugin.domain.event import EventKind
 from plugin.domain.outcome import Reason
 from plugin.domain.verdict import Cause, Decision
+from plugin.store import counters
 
 #: For a value that stands in no closed list.
 OTHER: Final = "other"
@@ -93,22 +94,23 @@ CALL_SECONDS: Final = Histogram(
     ("vendor",),
 )
 ATTEMPTS: Final = Counter(
-    "survey_plugin_attempts_total",
-    "Claimed deliveries that were worked on, by vendor and by what the attempt brought. given_back ones made no call.",
+    counters.ATTEMPTS,
+    "Claimed deliveries that were worked on, by vendor and by what the attempt brought. given_back ones made no call; "
+    "of lost ones the worker went silent.",
     ("vendor", "outcome"),
 )
 SETTLED: Final = Counter(
-    "survey_plugin_deliveries_settled_total",
+    counters.SETTLED,
     "What became of deliveries after an attempt, by vendor, the state they went to and why. scheduled is tried again; "
     "uncertain waits for a person.",
     ("vendor", "state", "reason"),
 )
 EXPIRED: Final = Counter(
-    "survey_plugin_deliveries_expired_total",
+    counters.EXPIRED,
     "Deliveries that ended because they could not be sent while they were fresh.",
 )
 CANCELLED: Final = Counter(
-    "survey_plugin_deliveries_cancelled_total",
+    counters.CANCELLED,
     "Deliveries that were cancelled by a person, or because their rule or connection was removed.",
 )
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, in
 
 from plugin.domain.delivery import DeliveryState
 from plugin.domain.outcome import Reason
-from plugin.store import lanes
+from plugin.store import counters, lanes
 from plugin.store.tables import connections, deliveries, delivery_calls, rules
 from plugin.store.tables import lanes as lane_rows
 
@@ -102,7 +102,7 @@ def add_deliveries(db: Connection, new: Sequence[tuple[str, NewDelivery]]) -> No
 
 def cancel(db: Connection, tenant_id: str, which: ColumnElement[bool], now: datetime) -> int:
     """Cancel scheduled and uncertain deliveries among `which`; gives how many. A claimed one is on its way already."""
-    return db.execute(
+    cancelled = db.execute(
         update(deliveries)
         .where(
             deliveries.c.tenant_id == tenant_id,
@@ -111,6 +111,8 @@ def cancel(db: Connection, tenant_id: str, which: ColumnElement[bool], now: date
         )
         .values(state="cancelled", reason=Reason.CANCELLED, settled_at=now)
     ).rowcount
+    counters.note(db, counters.CANCELLED, by=cancelled)
+    return cancelled
 
 
 def cancel_by_id(db: Connection, tenant_id: str, delivery_id: str, now: datetime) -> bool:
@@ -142,11 +144,12 @@ def cancel_waiting(db: Connection, delivery_ids: Collection[str], now: datetime)
     """Cancel deliveries that wait, by id."""
     if delivery_ids:
         cancelled = {"state": "cancelled", "reason": Reason.CANCELLED, "settled_at": now}
-        db.execute(
+        changed = db.execute(
             update(deliveries)
             .where(deliveries.c.id.in_(delivery_ids), deliveries.c.state == "scheduled")
             .values(**cancelled)
         )
+        counters.note(db, counters.CANCELLED, by=changed.rowcount)
 
 
 def cancel_orphan(db: Connection, delivery_id: str, now: datetime) -> bool:
@@ -161,6 +164,7 @@ def cancel_orphan(db: Connection, delivery_id: str, now: datetime) -> bool:
         .where(deliveries.c.id == delivery_id, deliveries.c.state == "scheduled", orphaned)
         .values(state="cancelled", reason=Reason.CANCELLED, settled_at=now)
     )
+    counters.note(db, counters.CANCELLED, by=changed.rowcount)
     return changed.rowcount == 1
 
 
@@ -192,11 +196,13 @@ def expire(db: Connection, delivery_ids: Collection[str], now: datetime) -> int:
     """End scheduled deliveries that are no longer worth sending; gives how many."""
     if not delivery_ids:
         return 0
-    return db.execute(
+    expired = db.execute(
         update(deliveries)
         .where(deliveries.c.id.in_(delivery_ids), deliveries.c.state == "scheduled")
         .values(state="expired", reason=Reason.EXPIRED, settled_at=now)
     ).rowcount
+    counters.note(db, counters.EXPIRED, by=expired)
+    return expired
 
 
 def expire_parked(db: Connection, now: datetime) -> int:

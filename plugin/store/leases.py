@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, bindparam, exists, or_, select, update
 from plugin.domain.delivery import DeliveryState
 from plugin.domain.evidence import LOST
 from plugin.domain.outcome import Reason
-from plugin.store import lanes
+from plugin.store import counters, lanes
 from plugin.store.tables import attempts, connections, deliveries, delivery_calls, rules
 
 
@@ -110,4 +110,7 @@ def _end_claim(
         .where(attempts.c.delivery_id == claim.id, attempts.c.epoch == claim.epoch)
         .values(finished_at=now, outcome=outcome, reason=reason)
     )
+    counters.note(db, counters.SETTLED, claim.vendor, values["state"], values["reason"])
+    counters.note(db, counters.ATTEMPTS, claim.vendor, outcome.replace(" ", "_"))
+    counters.note(db, counters.CANCELLED, by=int(values["state"] == DeliveryState.CANCELLED))
     return True

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from plugin.domain.delivery import DeliveryState, Resolution
 from plugin.domain.identity import first_id
-from plugin.store import lanes
+from plugin.store import counters, lanes
 from plugin.store.deliveries import cancel_by_id, cancel_orphan
 from plugin.store.tables import connections, deliveries, resolutions
 
@@ -76,6 +76,7 @@ def resolve(
         },
     )
     if resolution is not Resolution.NOT_SENT:
+        counters.note(db, counters.CANCELLED, by=int(resolution is Resolution.CANCEL))
         return resolution.state
     if cancel_orphan(db, delivery_id, now):
         return DeliveryState.CANCELLED

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select, upda
 
 from plugin.domain.delivery import DeliveryState, Settlement
 from plugin.domain.outcome import Reason
-from plugin.store import lanes
+from plugin.store import counters, lanes
 from plugin.store.claims import ClaimedRow
 from plugin.store.tables import attempts, connections, deliveries, delivery_calls, rules
 
@@ -71,7 +71,9 @@ def settle(db: Connection, finished: Sequence[Finished], now: datetime) -> list[
     applied = [item for item in open_items if applies(item.row, found.get(item.row.id))]
     late = [item for item in open_items if not applies(item.row, found.get(item.row.id))]
     if applied:
-        db.execute(_SETTLE, [_settled_values(item, found[item.row.id], now) for item in applied])
+        settled = [_settled_values(item, found[item.row.id], now) for item in applied]
+        db.execute(_SETTLE, settled)
+        counters.note(db, counters.CANCELLED, by=sum(one["becomes"] is DeliveryState.CANCELLED for one in settled))
         _keep_memory(db, applied)
         lanes.lower(db, _dues(applied, found))
     if open_items:

@@ -499,6 +499,8 @@ counters = Table(
     Column("name", _NAME, nullable=False),
     # The values of its labels as a JSON list, in the order that the metric declares.
     Column("labels", String(200), nullable=False),
+    # Empty for the row that everybody adds to; else drawn for a row that one transaction wrote and that is added later.
+    Column("part", _ID, nullable=False),
     Column("value", Float, nullable=False),
-    PrimaryKeyConstraint("name", "labels"),
+    PrimaryKeyConstraint("name", "labels", "part"),
 )

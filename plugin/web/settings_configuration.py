@@ -15,7 +15,6 @@ from werkzeug import Response
 
 from plugin.domain.event import CATALOGUE
 from plugin.errors import NotAllowed, Problem, TenantFileInvalid
-from plugin.metrics.catalogue import CANCELLED
 from plugin.store import connections, deliveries, rules, tenants
 from plugin.store.tenants import Tenant
 from plugin.tenant_file import (
@@ -242,7 +241,6 @@ def _apply(db: Connection, checked: CheckedTenant, base: int) -> Applied:
 
 
 def _saved(applied: Applied) -> Response:
-    desk().meter.count(CANCELLED, by=applied.cancelled)
     ended = f" {applied.cancelled} waiting deliveries were cancelled." if applied.cancelled else ""
     flash(f"Saved as version {applied.version}.{ended}")
     return redirect(url_for("settings.configuration.show"), HTTPStatus.SEE_OTHER)

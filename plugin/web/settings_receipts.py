@@ -16,7 +16,6 @@ from werkzeug import Response
 from plugin.domain.delivery import DeliveryState, Resolution
 from plugin.domain.verdict import Decision
 from plugin.errors import NotAllowed
-from plugin.metrics.catalogue import CANCELLED
 from plugin.pipeline.replay import replay_delivery
 from plugin.store import receipts
 from plugin.store.events import StoredBody, StoredVerdict
@@ -243,7 +242,6 @@ def cancel(delivery_id: str) -> Response:
             raise NotAllowed(
                 f"This delivery is {wording.state_word(record.state)} by now and can no longer be cancelled."
             )
-    desk().meter.count(CANCELLED)
     flash("The delivery is cancelled.")
     return _to_receipt(record)
 

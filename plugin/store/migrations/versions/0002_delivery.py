@@ -111,6 +111,7 @@ def _add_replays() -> None:
         "counters",
         sa.Column("name", sa.String(length=100), nullable=False),
         sa.Column("labels", sa.String(length=200), nullable=False),
+        sa.Column("part", sa.String(length=26), nullable=False),
         sa.Column("value", sa.Float(), nullable=False),
-        sa.PrimaryKeyConstraint("name", "labels", name=op.f("pk_counters")),
+        sa.PrimaryKeyConstraint("name", "labels", "part", name=op.f("pk_counters")),
     )
