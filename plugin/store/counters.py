@@ -30,12 +30,9 @@ _ADD: Final = text(
     "ON CONFLICT (name, labels, part) DO UPDATE SET value = counters.value + excluded.value"
 )
 _NOTE: Final = insert(counters)
-_FOLD: Final = (
-    delete(counters).where(counters.c.part != "").returning(counters.c.name, counters.c.labels, counters.c.value)
-)
-_ALL: Final = select(counters.c.name, counters.c.labels, func.sum(counters.c.value)).group_by(
-    counters.c.name, counters.c.labels
-)
+_KEY: Final = (counters.c.name, counters.c.labels)
+_FOLD: Final = delete(counters).where(counters.c.part != "").returning(*_KEY, counters.c.value)
+_ALL: Final = select(*_KEY, func.sum(counters.c.value)).group_by(*_KEY)
 
 
 def add(db: Connection, deltas: Deltas) -> None:

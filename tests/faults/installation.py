@@ -179,7 +179,7 @@ class Installation:
         checked = check_document(document, extra_origins=[self._vendor])
         with parts.database.write() as db:
             apply_configuration(db, parts.vault, parts.mint, checked, saved_by="tests")
-        parts.database.close()
+        parts.close()
 
     # --- processes --------------------------------------------------------------------------------------------------
 

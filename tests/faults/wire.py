@@ -188,7 +188,7 @@ class Bench:
             }
 
     def close(self) -> None:
-        self._parts.database.close()
+        self._parts.close()
 
 
 def _tenant(origins: Mapping[str, str]) -> str:

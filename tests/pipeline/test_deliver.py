@@ -232,7 +232,7 @@ def test_settings_that_cannot_be_opened_park_the_delivery_and_lose_nothing(acme,
     parts = open_parts(other, acme.parts.mint)
     with parts.outbound() as outbound:
         Sender(Acme(parts, acme.vendor, acme.clock), outbound).deliver()
-    parts.database.close()
+    parts.close()
 
     assert (acme.delivery().state, acme.delivery().parked) == ("scheduled", True)
     assert "DATA_KEYS" in connection(acme).paused_words

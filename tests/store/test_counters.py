@@ -33,9 +33,13 @@ def test_a_note_counts_at_once_and_once_only_when_it_is_folded(database):
 
 
 def test_a_note_goes_with_its_transaction_when_that_is_undone(database):
-    with pytest.raises(ZeroDivisionError), database.write() as db:
-        counters.note(db, "lost")
-        raise ZeroDivisionError
+    def fail():
+        with database.write() as db:
+            counters.note(db, "lost")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
 
     assert told(database) == {}
 
