@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Iterable, Mapping, MutableMapping
 from datetime import date, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
 from uuid import UUID
@@ -106,8 +107,7 @@ def reveal(value: str | Secret) -> str:
 def mask_secrets(text: str, secrets: Iterable[Secret]) -> str:
     """`text` without any of `secrets`, be they plain, percent-encoded or escaped as in JSON and HTML."""
     # Longer ones first, so that none survives in part.
-    forms = {form for secret in secrets for form in _written_forms(secret.reveal())}
-    for form in sorted(forms, key=len, reverse=True):
+    for form in _forms_of(frozenset(secrets)):
         text = text.replace(form, MASK)
     return text
 
@@ -183,6 +183,13 @@ def _shown_local_part(local_part: str) -> str:
     # A single letter would be the whole address; an encoded one is not readable in part.
     first = local_part[0]
     return f"{first}{MASK}" if len(local_part) > 1 and first.isalnum() else MASK
+
+
+@lru_cache(maxsize=512)
+def _forms_of(secrets: frozenset[Secret]) -> tuple[str, ...]:
+    """Every way to write them, longest first. The same few are looked for at every call through a connection."""
+    forms = {form for secret in secrets for form in _written_forms(secret.reveal())}
+    return tuple(sorted(forms, key=len, reverse=True))
 
 
 def _written_forms(secret: str) -> set[str]:

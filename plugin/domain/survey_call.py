@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -135,6 +135,7 @@ class OutboundResponse:
         return value if isinstance(value, dict) else {}
 
 
+@lru_cache(maxsize=1024)
 def origin_of(url: str) -> str:
     """Scheme, host and explicit port of `url`, in lower case, default ports left out.
 

@@ -7,14 +7,18 @@ import io
 import socket
 import ssl
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, Final
 
+import requests
+from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util import parse_url
 
 from plugin.errors import OutboundFailed
 from plugin.outbound.addresses import is_public
@@ -23,6 +27,9 @@ from plugin.outbound.watchdog import Call
 #: A kept-alive connection that has been idle for this many seconds is not used again: many servers close soon after,
 #: and a request that crosses such a closing ends as "uncertain".
 IDLE_LIMIT: Final = 2.0
+
+#: Origins whose connections one thread keeps.
+POOLS: Final = 16
 
 #: How a name is looked up: arguments and result of `socket.getaddrinfo`.
 Resolve = Callable[..., Sequence[tuple[Any, ...]]]
@@ -196,12 +203,59 @@ class _HTTPSPool(_KeepsTime, HTTPSConnectionPool):
 
 
 class CheckedAdapter(HTTPAdapter):
-    """A requests adapter whose pools make checked connections. For one thread."""
+    """A requests adapter whose pools make checked connections. For one thread.
+
+    Much of what requests does for each call is done once here, or not at all: a vendor is one origin, of which the pool
+    is known; nothing comes from the environment; no cookie is ever kept. It halves what a call costs.
+    """
 
     def __init__(self, line: Line, trust: ssl.SSLContext) -> None:
-        self._line = line
+        self.line = line
         self._trust = trust
+        #: The pool of each origin called directly, the one used last at the end.
+        self._pools: OrderedDict[str, HTTPConnectionPool] = OrderedDict()
         super().__init__(max_retries=0)
+
+    def send_prepared(
+        self, prepared: PreparedRequest, origin: str, proxies: dict[str, str], seconds: float
+    ) -> requests.Response:
+        """Make one call; `prepared.url` begins with `origin`. Raises what requests raises."""
+        prepared.origin = origin  # type: ignore[attr-defined]  # ours, for the methods below
+        return self.send(prepared, stream=True, timeout=seconds, verify=True, cert=None, proxies=proxies)
+
+    def get_connection_with_tls_context(
+        self, request: PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        if proxies:
+            return super().get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert)
+        origin: str = request.origin  # type: ignore[attr-defined]
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = self._pools[origin] = self._new_pool(origin)
+            if len(self._pools) > POOLS:
+                self._pools.popitem(last=False)[1].close()
+        self._pools.move_to_end(origin)
+        return pool
+
+    def request_url(self, request: PreparedRequest, proxies: Any) -> str:
+        if proxies:
+            return super().request_url(request, proxies)
+        return str(request.url).removeprefix(request.origin)  # type: ignore[attr-defined]
+
+    def build_response(self, req: PreparedRequest, resp: Any) -> requests.Response:
+        """Status, headers and the body yet to be read; the parent would also gather cookies."""
+        response = requests.Response()
+        response.status_code = resp.status
+        response.headers = resp.headers
+        response.raw = resp
+        response.request = req
+        return response
+
+    def close(self) -> None:
+        super().close()
+        for pool in self._pools.values():
+            pool.close()
+        self._pools.clear()
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_options: Any) -> None:
         super().init_poolmanager(connections, maxsize, block, ssl_context=self._trust, **pool_options)
@@ -215,8 +269,17 @@ class CheckedAdapter(HTTPAdapter):
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Nothing to prepare: the context knows whom to trust. The parent would load its list at every connection."""
 
+    def _new_pool(self, origin: str) -> HTTPConnectionPool:
+        where = parse_url(origin)
+        if where.host is None:
+            raise ValueError("an origin without a host")
+        if where.scheme == "https":
+            trusting: dict[str, Any] = {"ssl_context": self._trust, "cert_reqs": "CERT_REQUIRED"}
+            return _HTTPSPool(where.host, where.port, maxsize=1, line=self.line, **trusting)
+        return _HTTPPool(where.host, where.port, maxsize=1, line=self.line)
+
     def _use_checked(self, manager: PoolManager) -> None:
         manager.pool_classes_by_scheme = {
-            "http": partial(_HTTPPool, line=self._line),  # type: ignore[dict-item]  # called like the class
-            "https": partial(_HTTPSPool, line=self._line),  # type: ignore[dict-item]
+            "http": partial(_HTTPPool, line=self.line),  # type: ignore[dict-item]  # called like the class
+            "https": partial(_HTTPSPool, line=self.line),  # type: ignore[dict-item]
         }

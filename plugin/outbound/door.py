@@ -12,13 +12,13 @@ import time
 import weakref
 from collections.abc import Callable, Collection
 from contextlib import closing
-from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
 
 import requests
 import urllib3.exceptions
+from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.util import create_urllib3_context
 
@@ -66,7 +66,8 @@ class Outbound:
     ) -> None:
         # urllib3 writes whole URLs, tokens included, into its log. What is worth telling is in OutboundFailed.
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)
-        self._user_agent = user_agent
+        # identity: what arrives is what counts against the cap, and nothing needs unpacking.
+        self._headers = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
         self._extra_origins = frozenset(_checked_origin(origin) for origin in extra_origins)
         self._proxies = {} if proxy is None else dict.fromkeys(("http", "https"), _checked_proxy(proxy))
         self._trust = _trust(ca_file)
@@ -74,8 +75,8 @@ class Outbound:
         self._clock = clock
         self._watchdog = Watchdog(clock)
         self._local = threading.local()
-        self._sessions: weakref.WeakSet[_Session] = weakref.WeakSet()
-        self._sessions_lock = threading.Lock()
+        self._adapters: weakref.WeakSet[CheckedAdapter] = weakref.WeakSet()
+        self._adapters_lock = threading.Lock()
 
     def send(
         self, request: OutboundRequest, *, allowed_origins: Collection[str] | None, deadline: float = 20.0
@@ -112,9 +113,9 @@ class Outbound:
     def close(self) -> None:
         """Close idle connections and take no more calls."""
         self._watchdog.close()
-        with self._sessions_lock:
-            for session in self._sessions:
-                session.close()
+        with self._adapters_lock:
+            for adapter in self._adapters:
+                adapter.close()
 
     def __enter__(self) -> Self:
         return self
@@ -125,37 +126,44 @@ class Outbound:
         self.close()
 
     def _exchange(self, request: OutboundRequest, call: Call, deadline: float) -> OutboundResponse:
-        session = self._session()
-        session.line.call = call
-        prepared = session.prepare_request(_as_requests_has_it(request))
-        answer = session.send(
-            prepared,
-            stream=True,
-            allow_redirects=False,
-            timeout=deadline,
-            verify=True,
-            cert=None,
-            proxies=self._proxies,
-        )
+        adapter = self._adapter()
+        adapter.line.call = call
+        answer = adapter.send_prepared(self._prepared(request), request.origin, self._proxies, deadline)
         with closing(answer):
             body = _read_capped(answer)
         return OutboundResponse(
             status=answer.status_code,
-            headers={str(name).lower(): str(value) for name, value in answer.headers.items()},
+            headers={str(name).lower(): str(answer.headers[name]) for name in answer.headers},
             body=body[:ANSWER_LIMIT],
             cut=len(body) > ANSWER_LIMIT,
             origin=request.origin,
             bytes_sent=call.bytes_sent,
         )
 
-    def _session(self) -> _Session:
-        session: _Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = _Session(Line(self._resolve, self._clock), self._trust, self._user_agent)
-            self._local.session = session
-            with self._sessions_lock:
-                self._sessions.add(session)
-        return session
+    def _prepared(self, request: OutboundRequest) -> requests.PreparedRequest:
+        """The request as requests sends it; its own preparation costs as much as the call."""
+        prepared = requests.PreparedRequest()
+        prepared.method, prepared.url = request.method.upper(), request.url()
+        headers = CaseInsensitiveDict(self._headers)
+        body = request.body()
+        if body is not None:
+            prepared.body, headers["Content-Type"] = body
+            headers["Content-Length"] = str(len(body[0]))
+        elif prepared.method not in {"GET", "HEAD"}:
+            headers["Content-Length"] = "0"
+        for name, value in request.headers:
+            headers[name] = reveal(value)
+        prepared.headers = headers
+        return prepared
+
+    def _adapter(self) -> CheckedAdapter:
+        adapter: CheckedAdapter | None = getattr(self._local, "adapter", None)
+        if adapter is None:
+            adapter = CheckedAdapter(Line(self._resolve, self._clock), self._trust)
+            self._local.adapter = adapter
+            with self._adapters_lock:
+                self._adapters.add(adapter)
+        return adapter
 
     def _explain(self, error: Exception, call: Call, deadline: float) -> OutboundFailed:
         causes = _causes(error)
@@ -183,39 +191,6 @@ class Outbound:
             return OutboundFailed("proxy", f"{call.host}: {message}", sent=False)
         message = "the connection broke off before it was secured."
         return OutboundFailed("tls", f"{call.host}: {message}", sent=False)
-
-
-class _Session(requests.Session):
-    """A requests session that keeps nothing between calls but connections. For one thread."""
-
-    def __init__(self, line: Line, trust: ssl.SSLContext, user_agent: str) -> None:
-        super().__init__()
-        self.line = line
-        # No proxy, no credentials and no CA list from the environment or ~/.netrc.
-        self.trust_env = False
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        # identity: what arrives is what counts against the cap, and nothing needs unpacking.
-        self.headers = requests.structures.CaseInsensitiveDict(
-            {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
-        )
-        adapter = CheckedAdapter(line, trust)
-        self.mount("https://", adapter)
-        self.mount("http://", adapter)
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002  # the parent's signature
-        """Never a target. With one the parent would, even without following it, read the whole body first."""
-        return None
-
-
-def _as_requests_has_it(request: OutboundRequest) -> requests.Request:
-    headers = {name: reveal(value) for name, value in request.headers}
-    body = request.body()
-    if body is None:
-        return requests.Request(request.method, request.url(), headers=headers)
-    content, content_type = body
-    return requests.Request(
-        request.method, request.url(), headers={"Content-Type": content_type, **headers}, data=content
-    )
 
 
 def _read_capped(answer: requests.Response) -> bytes:

@@ -36,6 +36,9 @@ _STRIKING_REASONS: Final = frozenset({Reason.INVALID_CALL, Reason.NOT_FOUND, Rea
 #: A call that has taken this long counts as hanging, seconds: its lane then shares a part of the senders.
 SLOW: Final = CALL_DEADLINE.total_seconds() / 4
 
+#: Connections whose opened settings are kept, so that they are not decrypted for every call.
+_OPENED: Final = 1000
+
 #: Failures of a call before its first byte that another try cannot mend: an address that must not be called, and a
 #: request that HTTP cannot carry.
 _HOPELESS_KINDS: Final = {"forbidden": Reason.FORBIDDEN_ADDRESS, "protocol": Reason.INVALID_CALL}
@@ -62,6 +65,7 @@ class Deliverer:
         self._mint = mint
         self._monotonic = monotonic
         self._chance = chance
+        self._opened: dict[tuple[str, str, str], tuple[str, registry.Settings]] = {}
 
     def call(self, claim: Claim) -> Finished:
         """Make one claimed call. Whatever goes wrong before its first byte is tried again later.
@@ -143,13 +147,21 @@ class Deliverer:
         return replace(settlement, vendor_reference=_storable(settlement.vendor_reference))
 
     def _settings(self, row: ClaimedRow) -> registry.Settings:
-        return load_settings(
-            self._vault,
-            tenant_id=row.tenant_id,
-            connection_id=row.connection_id,
-            vendor=row.vendor,
-            sealed=row.settings,
-        )
+        """What the connection's settings hold, opened once for as long as they stay as they are."""
+        place = (row.tenant_id, row.connection_id, row.vendor)
+        sealed, settings = self._opened.get(place, ("", {}))
+        if sealed != row.settings:
+            settings = load_settings(
+                self._vault,
+                tenant_id=row.tenant_id,
+                connection_id=row.connection_id,
+                vendor=row.vendor,
+                sealed=row.settings,
+            )
+            if len(self._opened) >= _OPENED:
+                self._opened.clear()
+            self._opened[place] = row.settings, settings
+        return settings
 
     def _sealed(self, row: ClaimedRow, settlement: Settlement) -> str | None:
         if settlement.memory is None:

@@ -7,7 +7,6 @@ import threading
 import time
 
 import pytest
-import requests
 import responses
 
 from plugin.domain.survey_call import ANSWER_LIMIT, OutboundRequest, OutboundResponse
@@ -280,15 +279,3 @@ def test_connector_tests_can_put_a_mock_in_the_vendors_place(get):
             get("https://www.mysurveylab.com", "api.php"), allowed_origins=["https://www.mysurveylab.com"]
         )
     assert answer.json_object == {"msg": "ok"}
-
-
-def test_the_jar_of_a_session_takes_no_cookie_from_a_prepared_request_either():
-    from plugin.outbound.connections import Line
-    from plugin.outbound.door import _Session, _trust
-
-    session = _Session(Line(lambda *_, **__: [], time.monotonic), _trust(None), "tests")
-    with responses.RequestsMock() as mock:
-        mock.get("https://vendor.example.com/", headers={"Set-Cookie": "session=1; Path=/"})
-        session.send(session.prepare_request(requests.Request("GET", "https://vendor.example.com/")))
-    prepared = session.prepare_request(requests.Request("GET", "https://vendor.example.com/"))
-    assert "Cookie" not in prepared.headers
