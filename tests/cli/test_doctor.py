@@ -215,6 +215,15 @@ def test_an_address_without_https_is_noted(acme: Commands, monkeypatch: pytest.M
     assert "is not https" in acme.run("doctor", code=1).stdout
 
 
+def test_metrics_that_nobody_may_read_are_noted(acme: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "OPERATOR_TOKEN is not set" in acme.run("doctor").stdout
+    monkeypatch.setenv("OPERATOR_TOKEN", "operator-token-0123456789")
+    told = acme.run("doctor").stdout
+
+    assert "/metrics is shown for the OPERATOR_TOKEN" in told
+    assert "operator-token" not in told
+
+
 def test_a_removed_database_is_told_by_other_commands_too(acme: Commands) -> None:
     shutil.rmtree("var")
     Path("var").write_text("", encoding="utf-8")

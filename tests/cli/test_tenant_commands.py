@@ -247,7 +247,7 @@ def test_the_keys_of_an_installation_open_what_commands_stored(acme: Commands) -
     parts = open_parts(read_configuration())
 
     assert not parts.database.integrity_problems()
-    parts.database.close()
+    parts.close()
 
 
 def test_after_a_new_key_all_is_sealed_with_it_and_the_old_one_can_go(
