@@ -66,7 +66,7 @@ def restored(decision: str | None) -> None:
     if decision == "hold":
         click.echo(
             f"Held as uncertain: {held}. List them with: survey-plugin deliveries TENANT --state uncertain; "
-            "decide with: survey-plugin deliveries resolve"
+            "decide with: survey-plugin deliveries resolve --tenant TENANT"
         )
     else:
         click.echo("What waits is sent as soon as a worker runs.")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import update
 
+from plugin.domain.delivery import Resolution
 from plugin.errors import NotAllowed
 from plugin.store import restored
+from plugin.store.resolutions import resolve
 from plugin.store.tables import deliveries
 from tests.acme import states
 
@@ -71,3 +73,16 @@ def test_a_copy_is_refused_until_it_is_released(database):
 
     with database.read() as db:
         restored.refuse_unanswered_copy(db)
+
+
+def test_what_was_held_and_was_not_sent_is_sent_when_a_person_says_so(acme):
+    acme.close()
+    hold(acme)
+    delivery = acme.delivery()
+
+    with acme.parts.database.write() as db:
+        assert resolve(db, acme.tenant.id, delivery.id, Resolution.NOT_SENT, decided_by="ada", now=acme.clock())
+
+    acme.work()
+    assert len(acme.vendor.received) == 1
+    assert states(acme.deliveries()) == ["accepted"]
