@@ -24,7 +24,7 @@ from plugin.cli.supervise import lifeline
 from plugin.redaction import Secret
 from plugin.store.opening import open_database
 from plugin.store.schema import migrate
-from plugin.store.tables import attempts, deliveries
+from plugin.store.tables import attempts, deliveries, lanes
 from plugin.tenant_file import apply_configuration, check_document, read_document
 from tests.faults.judge import StoredDelivery
 
@@ -33,6 +33,9 @@ _INJECT: Final = Path(__file__).parent / "inject"
 
 #: Where the tenant's two sources are reported to. Each has a connection of its own.
 PATHS: Final = ("/triggers/first-0123456789abcdef", "/triggers/second-0123456789abcdef")
+
+#: How many calls may be under way through one connection, where its tenant says nothing about it.
+LANE_CAP: Final = int(str(lanes.c.in_flight_cap.server_default.arg))
 
 _TENANT: Final = """
 tenant: acme
@@ -203,7 +206,7 @@ class Installation:
         return child
 
     def wait_for_web(self, port: int | None = None) -> None:
-        wait_until(lambda: _answers(port or self.port), 30, "the web part answers")
+        wait_until(lambda: _answers(port or self.port), 90, "the web part answers")
 
     def crashed(self) -> list[str]:
         """A sentence for each process that ended by itself."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import re
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -47,14 +49,15 @@ def settle_without_epoch() -> None:
     """Whatever a call brought is applied to the delivery, also when somebody else has claimed it since."""
     from plugin.store import settling
 
-    settling.applies = lambda _row, found: found is not None
-    # The statement itself looks at the epoch once more.
-    values = settling._settled_values
+    values_of = settling._settled_values
 
-    def values_for_any(item: Any, found: Any, now: Any) -> dict[str, Any]:
-        return values(item, found, now) | {"at_epoch": found.lease_epoch}
+    def applies(_row: Any, found: Any) -> bool:
+        return found is not None and found.state in {"claimed", "uncertain"}
 
-    settling._settled_values = values_for_any
+    def values_for_anybody(item: Any, found: Any, now: Any) -> dict[str, Any]:
+        return values_of(item, found, now) | {"at_epoch": found.lease_epoch}
+
+    settling.applies, settling._settled_values = applies, values_for_anybody
 
 
 def claim_without_epoch() -> None:
@@ -69,6 +72,30 @@ def claim_without_epoch() -> None:
         return statement.replace(raised, kept) if "RETURNING" in statement else statement, parameters
 
     event.listen(Engine, "before_cursor_execute", keep, retval=True)
+
+
+def claim_without_locks() -> None:
+    """Several workers may look at the same lane and the same deliveries at the same moment. PostgreSQL only."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    from plugin.store import lanes
+
+    lock = re.compile(r"FOR UPDATE OF \w+ SKIP LOCKED")
+
+    def unlock(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
+        return lock.sub("", statement), parameters
+
+    in_flight = lanes.in_flight
+
+    def count_and_linger(*given: Any) -> Any:
+        counted = in_flight(*given)
+        # So that two of them meet in every run; with the locks they would not.
+        time.sleep(0.1)
+        return counted
+
+    lanes.in_flight = count_and_linger
+    event.listen(Engine, "before_cursor_execute", unlock, retval=True)
 
 
 def synchronous_off() -> None:
@@ -110,6 +137,7 @@ MISTAKES: Mapping[str, Callable[[], None]] = {
     "acknowledge before commit": acknowledge_before_commit,
     "settle without epoch": settle_without_epoch,
     "claim without epoch": claim_without_epoch,
+    "claim without locks": claim_without_locks,
     "synchronous off": synchronous_off,
     "synchronous commit off": synchronous_commit_off,
     "repeat what is uncertain": repeat_what_is_uncertain,

@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from plugin.store.claims import LANE_CAP
 from tests.faults.desk import Desk, Report
-from tests.faults.installation import PATHS, Child, Installation, free_port, wait_until
+from tests.faults.installation import LANE_CAP, PATHS, Child, Installation, free_port, wait_until
 from tests.faults.judge import Judgement, judge
 from tests.faults.notes import Notes
 from tests.faults.stores import Store
