@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 import sys
 import threading
 import time
@@ -74,17 +73,17 @@ def claim_without_epoch() -> None:
     event.listen(Engine, "before_cursor_execute", keep, retval=True)
 
 
-def claim_without_locks() -> None:
-    """Several workers may look at the same lane and the same deliveries at the same moment. PostgreSQL only."""
+def claim_without_lane_locks() -> None:
+    """Several workers may serve the same lane at the same moment, each with what the others left. PostgreSQL only."""
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 
     from plugin.store import lanes
 
-    lock = re.compile(r"FOR UPDATE OF \w+ SKIP LOCKED")
+    lock = "FOR UPDATE OF lanes SKIP LOCKED"
 
     def unlock(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
-        return lock.sub("", statement), parameters
+        return statement.replace(lock, ""), parameters
 
     in_flight = lanes.in_flight
 
@@ -137,7 +136,7 @@ MISTAKES: Mapping[str, Callable[[], None]] = {
     "acknowledge before commit": acknowledge_before_commit,
     "settle without epoch": settle_without_epoch,
     "claim without epoch": claim_without_epoch,
-    "claim without locks": claim_without_locks,
+    "claim without lane locks": claim_without_lane_locks,
     "synchronous off": synchronous_off,
     "synchronous commit off": synchronous_commit_off,
     "repeat what is uncertain": repeat_what_is_uncertain,

@@ -57,10 +57,16 @@ def no_fault(trial: Trial) -> None:
 
 
 def many_processes(trial: Trial) -> None:
-    """Several web parts and workers share one database, and no connection gets more calls at once than it may."""
-    trial.behaviour.latency = 0.2
+    """Several web parts and workers share one database, and no connection gets more calls at once than it may.
+
+    The workers come when much is due already, so that they stand in each other's way as much as they can.
+    """
+    trial.behaviour.latency = 0.5
     trial.keeps_lane_cap = True
-    trial.begin_many(webs=2, workers=3)
+    trial.begin_many(webs=2, workers=0)
+    trial.desk.wait(60)
+    for _ in range(3):
+        trial.start("worker")
 
 
 ROUNDS: Final[Mapping[str, Round]] = {

@@ -57,7 +57,7 @@ CAUGHT = {
     "acknowledge before commit": ("sqlite", "kill-web-at-answer", ("lost", "contradicted")),
     "settle without epoch": ("sqlite", "sleep-past-lease-repeat-safe", ("doubled",)),
     "claim without epoch": ("postgresql", "no-fault", ("not settled",)),
-    "claim without locks": ("postgresql", "many-processes", ("more calls at once",)),
+    "claim without lane locks": ("postgresql", "many-processes", ("more calls at once",)),
     "synchronous off": ("sqlite", "no-fault", ("did not wait for the disk",)),
     "synchronous commit off": ("postgresql", "kill-database", ("lost", "contradicted")),
     "repeat what is uncertain": ("postgresql", "kill-worker-request-read", ("doubled",)),
