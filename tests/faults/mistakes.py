@@ -38,8 +38,8 @@ def acknowledge_before_commit() -> None:
 
     make = Acceptor.__init__
 
-    def make_late(self: Acceptor, database: Database, *rest: Any) -> None:
-        make(self, late_copy(database), *rest)
+    def make_late(self: Acceptor, database: Database, *rest: Any, **options: Any) -> None:
+        make(self, late_copy(database), *rest, **options)
 
     Acceptor.__init__ = make_late
 
