@@ -25,7 +25,7 @@ def receipt_lines(receipt: Receipt) -> Iterator[str]:
     """
     zone = ZoneInfo(receipt.timezone)
     yield f"Receipt {receipt.id}"
-    yield f"  {_at(receipt.received_at, zone)}, from source {receipt.source} ({receipt.source_kind})"
+    yield f"  {local_time(receipt.received_at, zone)}, from source {receipt.source} ({receipt.source_kind})"
     if receipt.duplicates:
         yield f"  The same message came {receipt.duplicates} more time{'' if receipt.duplicates == 1 else 's'}."
     if receipt.emptied:
@@ -45,7 +45,8 @@ def receipt_json(receipt: Receipt) -> dict[str, Any]:
     return value
 
 
-def _at(moment: datetime, zone: ZoneInfo) -> str:
+def local_time(moment: datetime, zone: ZoneInfo) -> str:
+    """A moment as the tenant's own clocks show it, with the name of the zone."""
     return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
 
 
@@ -81,7 +82,7 @@ def _delivery_lines(record: DeliveryRecord, zone: ZoneInfo) -> Iterator[str]:
         yield from pause_lines(record.connection, record.pause, zone, "      ")
     if record.state == DeliveryState.SCHEDULED:
         what = "will be asked" if record.is_delayed else "next try" if record.attempts else "due"
-        yield f"      {what} at {_at(record.due, zone)}; not sent after {_at(record.expires_at, zone)}"
+        yield f"      {what} at {local_time(record.due, zone)}; not sent after {local_time(record.expires_at, zone)}"
     if record.replay_of:
         yield f"      replays {record.replay_of}"
     if not any(attempt.url for attempt in record.attempts):
@@ -90,23 +91,23 @@ def _delivery_lines(record: DeliveryRecord, zone: ZoneInfo) -> Iterator[str]:
         yield from _attempt_lines(attempt, zone)
     for decided in record.resolutions:
         said = RESOLUTION_SENTENCES[Resolution(decided.resolution)]
-        yield f"      decided at {_at(decided.decided_at, zone)} by {decided.decided_by}: {said}"
+        yield f"      decided at {local_time(decided.decided_at, zone)} by {decided.decided_by}: {said}"
 
 
 def pause_lines(connection: str, pause: Pause, zone: ZoneInfo, indent: str) -> Iterator[str]:
     """Why a connection makes no calls, and what ends it."""
     reason = f" {REASON_SENTENCES[Reason(pause.reason)]}" if pause.reason in set(Reason) else ""
-    yield f"{indent}{connection} is paused since {_at(pause.since, zone)}.{reason}"
+    yield f"{indent}{connection} is paused since {local_time(pause.since, zone)}.{reason}"
     if pause.words:
         yield f"{indent}  “{pause.words}”"
     if pause.probe_at is not None:
-        at = _at(pause.probe_at, zone)
+        at = local_time(pause.probe_at, zone)
         yield f"{indent}  One delivery is tried at {at}; if the vendor takes it, the others follow."
 
 
 def _attempt_lines(attempt: Attempt, zone: ZoneInfo) -> Iterator[str]:
     yield f"      call: {f'{attempt.method} {attempt.url}' if attempt.url else '(no request is recorded)'}"
-    yield f"        begun at {_at(attempt.claimed_at, zone)}"
+    yield f"        begun at {local_time(attempt.claimed_at, zone)}"
     for name, value in attempt.parameters or ():
         yield f"        {name} = {value}"
     if attempt.finished_at is None:

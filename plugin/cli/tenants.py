@@ -1,4 +1,4 @@
-"""Commands about a tenant: its configuration, its config link, its connections."""
+"""Commands about a tenant: its configuration, its config link."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from plugin.app import Parts
 from plugin.cli.session import parts, read_text
 from plugin.errors import NotAllowed
-from plugin.store import connections, links, sources, tenants
+from plugin.store import links, sources, tenants
 from plugin.store.links import Link
 from plugin.store.tenants import Tenant
 from plugin.tenant_file import (
@@ -141,38 +141,6 @@ def unlink(slug: str) -> None:
     click.echo(f"Withdrew {count} config link{'' if count == 1 else 's'}; every open session of {slug} has ended.")
 
 
-@click.group()
-def connection() -> None:
-    """Pause and resume a tenant's connections."""
-
-
-@connection.command()
-@click.argument("tenant")
-@click.argument("name")
-@click.option("--because", default="Paused by the operator.", help="Shown on the settings page.")
-def pause(tenant: str, name: str, because: str) -> None:
-    """Make no more calls through a connection. What is due is parked until it is resumed or grows stale."""
-    opened = parts()
-    with opened.database.write() as db:
-        found = connections.connection_by_name(db, tenants.tenant_by_slug(db, tenant).id, name)
-        now = opened.mint.now()
-        connections.pause_connection(db, found.tenant_id, found.id, reason="by_hand", words=because, now=now)
-    click.echo(f"{name} is paused.")
-
-
-@connection.command()
-@click.argument("tenant")
-@click.argument("name")
-def resume(tenant: str, name: str) -> None:
-    """Make calls through a connection again."""
-    opened = parts()
-    with opened.database.write() as db:
-        found = connections.connection_by_name(db, tenants.tenant_by_slug(db, tenant).id, name)
-        parked = connections.parked_counts(db, found.tenant_id).get(found.id, 0)
-        connections.resume_connection(db, found.tenant_id, found.id)
-    click.echo(f"{name} is resumed; deliveries that were parked and are made now: {parked}.")
-
-
 def make_link(opened: Parts, slug: str, *, hours: int, role: str) -> str:
     """A new config link's URL. Raises NotFound."""
     now = opened.mint.now()
@@ -202,4 +170,4 @@ def source_urls(opened: Parts, slug: str) -> dict[str, str]:
     }
 
 
-COMMANDS: Sequence[click.Command] = (apply, export, tenant, connection)
+COMMANDS: Sequence[click.Command] = (apply, export, tenant)

@@ -213,8 +213,40 @@ def test_what_waits_behind_a_pause_is_parked_until_it_is_resumed(acme: Commands)
     told = acme.run("connection", "resume", "acme", "lab").stdout
 
     assert [(one["state"], one["parked"]) for one in parked] == [("scheduled", True)]
-    assert told == "lab is resumed; deliveries that were parked and are made now: 1.\n"
+    assert re.match(r"lab is resumed; it was paused since .* CES?T\.\n", told)
+    assert told.endswith("Deliveries that were parked and go out when they are due: 1.\n")
     assert acme.deliveries("--state", "parked") == []
+
+
+def test_a_pause_is_told_with_its_words_and_what_waits(acme: Commands) -> None:
+    delivery = acme.close_ticket()
+    assert "lab (surveylab): active\n  waiting: 1\n" in acme.run("connection", "list", "acme").stdout
+
+    told = acme.run("connection", "pause", "acme", "lab", "--because", "The survey is being rewritten.").stdout
+
+    assert told == "lab is paused until it is resumed by hand; deliveries that are parked now: 1.\n"
+    listed = acme.run("connection", "list", "acme").stdout
+    assert listed.startswith("lab (surveylab): paused\n  lab is paused since 20")
+    assert "    “The survey is being rewritten.”\n  parked: 1\n" in listed
+    receipt = acme.run("receipt", delivery["id"]).stdout
+    assert f"delivery {delivery['id']}: parked" in receipt
+    assert "      lab is paused since 20" in receipt
+    assert "        “The survey is being rewritten.”" in receipt
+
+
+def test_resuming_what_is_not_paused_says_so(acme: Commands) -> None:
+    assert acme.run("connection", "resume", "acme", "lab").stdout == "lab was not paused.\n"
+
+
+def test_a_connections_limits_are_set_told_and_taken_back(commands: Commands) -> None:
+    limited = TENANT.replace("vendor: surveylab,", "vendor: surveylab, limits: {in_flight: 2, calls_per_minute: 60},")
+    commands.apply(limited)
+    assert "calls: at most 2 at a time and 60 a minute" in commands.run("connection", "list", "acme").stdout
+
+    told = commands.apply(TENANT).stdout
+
+    assert "connection lab: limits is removed (was {in_flight: 2, calls_per_minute: 60})." in told
+    assert "calls: at most 8 at a time\n" in commands.run("connection", "list", "acme").stdout
 
 
 def test_a_connection_that_does_not_exist_is_a_sentence(acme: Commands) -> None:

@@ -79,6 +79,15 @@ def test_the_answer_comes_back_with_lower_case_header_names(serve, door, get):
     assert answer.json_object == {}
 
 
+def test_an_answer_says_how_long_the_request_was(serve, door):
+    server = serve(lambda peer: peer.read_request() and peer.answer())
+    request = OutboundRequest("POST", server.origin, ("api",), json={"name": "Łucja"})
+
+    answer = door(server.origin).send(request, allowed_origins=[])
+
+    assert answer.bytes_sent == len(server.requests[0])
+
+
 @pytest.mark.parametrize("status", [201, 301, 404, 429, 500, 599])
 def test_any_status_is_an_answer(serve, door, get, status):
     server = serve(lambda peer: peer.read_request() and peer.answer(status=f"{status} Something"))

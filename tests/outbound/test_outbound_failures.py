@@ -192,7 +192,7 @@ def test_a_port_where_nobody_listens_is_refused_and_nothing_was_sent(door, get):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
     failure = fail(door(origin), get(origin))
-    assert (failure.kind, failure.sent) == ("refused", False)
+    assert (failure.kind, failure.sent, failure.bytes_sent) == ("refused", False, 0)
     assert str(failure) == f"{origin.removeprefix('http://')}: the connection was refused."
 
 
@@ -314,3 +314,11 @@ def test_a_closed_door_takes_no_calls(serve, door, get):
     with pytest.raises(RuntimeError, match="closed"):
         outbound.send(get(server.origin), allowed_origins=[])
     assert server.connections == 0
+
+
+def test_a_failure_says_how_much_may_have_been_sent(serve, door, get):
+    server = serve(resets_after_the_request)
+
+    failure = fail(door(server.origin), get(server.origin))
+
+    assert (failure.sent, failure.bytes_sent) == (True, len(server.requests[0]))

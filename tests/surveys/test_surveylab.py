@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from marshmallow import ValidationError
 
-from plugin.domain.survey_call import SurveyCall
+from plugin.domain.outcome import Reason, RetryLater
+from plugin.domain.survey_call import OutboundResponse, SurveyCall
 from plugin.surveys import surveylab
 
 CONNECTION = surveylab.Connection().load({"origin": "https://www.mysurveylab.com", "api_token": "lab token/+"})
@@ -85,3 +86,12 @@ def test_a_setting_that_was_left_empty_means_the_usual_link_address() -> None:
 def test_an_address_of_the_operator_s_choice_has_a_good_form() -> None:
     settings = surveylab.Connection().load({"origin": "http://127.0.0.1:9000/", "api_token": "t"})
     assert settings["origin"] == "http://127.0.0.1:9000"
+
+
+def test_a_failure_that_is_documented_as_passing_waits_as_long_as_it_says() -> None:
+    call = SurveyCall("surveylab", "add_respondent", {})
+    answer = OutboundResponse(500, {"retry-after": "90"}, b'{"status":false,"notification":"Action failed"}')
+
+    outcome = surveylab.read_response(call, answer, "add", {})
+
+    assert outcome == RetryLater(Reason.VENDOR_UNAVAILABLE, "Action failed", 90)

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from marshmallow import ValidationError
 
+from plugin.domain.delivery import DeliveryState
 from plugin.domain.fields import StrictSchema
 from plugin.domain.outcome import Outcome, Reason, Rejected, RetryLater, Uncertain
+from plugin.domain.retry import decide_next
 from plugin.domain.survey_call import OutboundResponse, SurveyCall
 from plugin.surveys.base import (
     WORDS_LIMIT,
@@ -103,6 +106,37 @@ SENT = "Mon, 23 Nov 2026 10:00:00 GMT"
 )
 def test_retry_after_is_read_in_both_forms(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(OutboundResponse(429, headers)) == seconds
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 503])
+@pytest.mark.parametrize(
+    ("headers", "due", "counts"),
+    [
+        ({}, timedelta(seconds=5), True),
+        ({"retry-after": "120"}, timedelta(seconds=120), False),
+        ({"retry-after": "Mon, 23 Nov 2026 10:02:30 GMT", "date": SENT}, timedelta(seconds=150), False),
+        ({"retry-after": "86400"}, timedelta(hours=24), False),
+        ({"retry-after": "604800"}, timedelta(hours=24), False),
+        ({"retry-after": "Fri, 27 Nov 2026 10:00:00 GMT", "date": SENT}, timedelta(hours=24), False),
+        # A time that lies behind, or none at all that can be read: our own waits, each of which is an attempt.
+        ({"retry-after": "Mon, 23 Nov 2026 09:00:00 GMT", "date": SENT}, timedelta(seconds=5), True),
+        ({"retry-after": "in a while"}, timedelta(seconds=5), True),
+    ],
+)
+def test_a_vendor_that_says_when_is_called_then_and_burns_no_attempt(
+    status: int, headers: dict[str, str], due: timedelta, counts: bool
+) -> None:
+    now = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+    settlement = decide_next(
+        outcome_for_status(OutboundResponse(status, headers)),
+        attempts=0,
+        repeat_safe=False,
+        expires_at=now + timedelta(hours=72),
+        now=now,
+        chance=lambda: 0.0,
+    )
+
+    assert (settlement.state, settlement.due, settlement.counts) == (DeliveryState.SCHEDULED, now + due, counts)
 
 
 # --- the vendor's words -----------------------------------------------------------------------------------------------

@@ -132,6 +132,26 @@ def test_a_rule_that_may_ask_twice_is_warned_of_and_one_that_holds_is_not():
     assert warning.startswith("rule csat: a call whose answer is lost is made again, so a person may be asked twice")
 
 
+@pytest.mark.parametrize(
+    ("before", "limit", "problem"),
+    [
+        ("vendor: surveylab,", "limits: {in_flight: 0}", "connections[0].limits.in_flight: must be between 1 and 64."),
+        ("vendor: surveylab,", "limits: {in_flight: 65}", "connections[0].limits.in_flight: must be between 1 and 64."),
+        (
+            "vendor: surveylab,",
+            "limits: {calls_per_minute: 60001}",
+            "connections[0].limits.calls_per_minute: must be between 1 and 60000.",
+        ),
+        ("vendor: surveylab,", "limits: {per_hour: 5}", "connections[0].limits.per_hour: is not known here."),
+        ("vendor: surveylab,", "limits: 5", "connections[0].limits: must be a list of keys."),
+        ("kind: zendesk,", "limit_per_minute: 0", "sources[0].limit_per_minute: must be between 1 and 60000."),
+        ("kind: zendesk,", "limit_per_minute: many", "sources[0].limit_per_minute: must be a whole number."),
+    ],
+)
+def test_a_limit_that_cannot_be_is_told_with_its_place(before, limit, problem):
+    assert problem in problems(ACME.replace(before, f"{before} {limit},", 1))
+
+
 def test_what_a_rule_leaves_unsaid_is_not_written_into_its_file():
     assert {"ask", "when_uncertain"}.isdisjoint(checked().document["rules"][0])
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import update
 
-from plugin.store import receipts
+from plugin.store import connections, receipts
 from plugin.store.claims import claim
 from plugin.store.erasure import empty_receipts
 from plugin.store.tables import attempts, reports
@@ -302,6 +302,50 @@ def test_each_state_is_told_in_a_sentence(delivering, email, state, sentence):
 
     assert f"Delivery {state} " in page
     assert sentence in page
+
+
+def test_an_uncertain_delivery_shows_what_is_known_of_its_call(delivering):
+    tenant = delivering.apply(CONFIGURATION)
+    receipt_id = delivering.close_ticket(tenant, email="gateway@example.com")
+    delivering.deliver()
+
+    page = words(receipt_page(delivering.visitor(delivering.add_link(tenant)), receipt_id))
+
+    assert re.search(
+        r"What is known of the call of .{15,30} The whole request was sent \(\d+ bytes\), and HTTP 502 came back", page
+    )
+    assert f"GET {delivering.vendor}/api.php?apiToken=•••" in page
+
+
+def test_a_call_that_was_lost_with_its_worker_is_told_as_one_that_may_have_been_made(installation, acme, admin):
+    receipt_id = installation.close_ticket(acme)
+    with installation.parts.database.write() as db:
+        assert len(claim(db, worker="one", now=installation.clock(), free=1, free_for_hanging=0)) == 1
+    installation.clock.advance(minutes=2)
+    installation.deliver()
+
+    page = words(receipt_page(admin, receipt_id))
+
+    assert "Delivery uncertain" in page
+    assert "Its worker fell silent during the call" in page
+    assert "The call that may have been made" in page
+
+
+def test_a_parked_delivery_shows_the_pause(installation, acme, admin):
+    receipt_id = installation.close_ticket(acme)
+    now = installation.clock()
+    with installation.parts.database.write() as db:
+        lab = connections.connection_by_name(db, acme.id, "lab")
+        connections.pause_connection(
+            db, acme.id, lab.id, reason="quota", words="Limit reached", now=now, probe_at=now + timedelta(minutes=5)
+        )
+
+    page = words(receipt_page(admin, receipt_id))
+
+    assert "It waits, because its connection is paused." in page
+    assert re.search(r"Paused since .* used up; the connection is paused\. Limit reached One delivery is tried", page)
+    assert "One delivery is tried" in words(admin.get("/settings/"))
+    assert "At most 8 at a time" in words(admin.get("/settings/"))
 
 
 def test_a_call_under_way_and_a_late_answer_are_told(installation, acme, admin):
