@@ -116,7 +116,7 @@ def _queue(reading: Reading) -> Iterator[Metric]:
     yield paused
     yield GaugeMetricFamily(
         "survey_plugin_hanging_lanes",
-        "Lanes whose last call timed out; together they get at most a quarter of the senders.",
+        "Lanes whose calls take long or time out; together they get at most a quarter of a worker's senders.",
         queue.hanging,
     )
 
