@@ -17,13 +17,13 @@ _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _TO_CROCKFORD: Final = str.maketrans(_STANDARD, _CROCKFORD)
 
 
-def new_id(now: datetime, entropy: Entropy, after: str = "") -> str:
-    """26 characters: milliseconds, then 80 random bits. Ids of later rows sort later, which keeps indices compact.
+#: Random bytes that a Mint fetches at a time: asking the system for each id costs more than making it.
+_POOL: Final = 4096
 
-    after: an id made before, perhaps in the same millisecond; the new one sorts behind it whatever the dice say.
-    """
-    number = int(now.timestamp() * 1000) << 80 | int.from_bytes(entropy(10), "big")
-    return _written(max(number, _read(after) + 1))
+
+def new_id(now: datetime, entropy: Entropy) -> str:
+    """26 characters: milliseconds, then 80 random bits. Ids of later rows sort later, which keeps indices compact."""
+    return _written(_number(now, entropy))
 
 
 def first_id(moment: datetime) -> str:
@@ -31,15 +31,14 @@ def first_id(moment: datetime) -> str:
     return _written(int(moment.timestamp() * 1000) << 80)
 
 
+def _number(now: datetime, entropy: Entropy) -> int:
+    return int(now.timestamp() * 1000) << 80 | int.from_bytes(entropy(10), "big")
+
+
 def _written(number: int) -> str:
-    return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
-
-
-def _read(written: str) -> int:
-    number = 0
-    for character in written:
-        number = number << 5 | _CROCKFORD.index(character)
-    return number
+    # 128 bits after two zeros fill 26 digits of five bits; six more zeros fill the last byte.
+    standard = b32encode((number << 6).to_bytes(17, "big")).decode("ascii")
+    return standard.translate(_TO_CROCKFORD)[:26]
 
 
 def new_reference(entropy: Entropy) -> str:
@@ -56,25 +55,34 @@ class Mint:
     """The clock and the dice of one process, handed to whatever makes ids. A test gives fixed ones.
 
     Its ids sort in the order they were made: what came in one message goes out in that order. Safe to use from several
-    threads.
+    threads; made after a fork, never before.
     """
 
     def __init__(self, clock: Callable[[], datetime], entropy: Entropy) -> None:
         self.clock = clock
         self.entropy = entropy
         self._lock = threading.Lock()
-        self._last_id = ""
+        self._last = 0
+        self._pool = b""
 
     def now(self) -> datetime:
         return self.clock()
 
     def id(self) -> str:
         with self._lock:
-            self._last_id = new_id(self.clock(), self.entropy, self._last_id)
-            return self._last_id
+            # Behind the one made before, perhaps in the same millisecond, whatever the dice say.
+            self._last = max(_number(self.clock(), self._dice), self._last + 1)
+            return _written(self._last)
 
     def reference(self) -> str:
-        return new_reference(self.entropy)
+        with self._lock:
+            return new_reference(self._dice)
 
     def key(self) -> str:
         return new_key(self.entropy)
+
+    def _dice(self, size: int) -> bytes:
+        if len(self._pool) < size:
+            self._pool = self.entropy(_POOL)
+        drawn, self._pool = self._pool[:size], self._pool[size:]
+        return drawn

@@ -129,6 +129,9 @@ class Template:
         budget: a fresh one, for who wants to know what was used. Raises RenderFailed, of which MissingValue is one
         kind, and nothing else.
         """
+        if "{" not in self.source:
+            # Many parameters are a fixed text, which needs no Liquid.
+            return self.source
         context = _Context(self, scope, budget or Budget())
         buffer = context.get_buffer()
         try:

@@ -165,11 +165,9 @@ class _Writer:
         stored = [self._verdict(draft, planned, unit_id) for planned in draft.planned]
         self.rows.new_events.append((self._tenant_id, self._new_event(position, draft, episode_id)))
         self.rows.new_verdicts.append((self._tenant_id, event_id, stored))
-        self.rows.new_keys.append(
-            events.NewKey(
-                self._tenant_id, self._source.id, draft.key, event_id, self._trigger.received_at, draft.forget_at
-            )
-        )
+        if self._memory.is_over(self._source.id, draft.key, self._trigger.received_at):
+            events.forget_key(self._db, self._tenant_id, self._source.id, draft.key)
+        self.rows.new_keys.append(events.NewKey(self._tenant_id, self._source.id, draft.key, event_id, draft.forget_at))
         known = KnownEvent(event_id, self._trigger.id, event.kind)
         self._memory.put_event(self._source.id, draft.key, known, draft.forget_at)
         verdicts = [_verdict_json(verdict) for verdict in stored]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, delete, insert, select, tuple_, update
 
 from plugin.domain.episode import Episode
 from plugin.store.tables import episodes, event_keys, event_values, events, trigger_bodies, triggers, verdicts
@@ -70,13 +70,12 @@ class StoredVerdict:
 
 @dataclass(frozen=True)
 class NewKey:
-    """What an event, seen at seen_at, is recognised by when it comes again, until forget_at."""
+    """What an event is recognised by when it comes again, until forget_at."""
 
     tenant_id: str
     source_id: str
     key: str
     event_id: str
-    seen_at: datetime
     forget_at: datetime
 
 
@@ -225,19 +224,10 @@ def add_events(db: Connection, new: Sequence[tuple[str, NewEvent]]) -> None:
     )
 
 
-_FORGET_KEYS: Final = delete(event_keys).where(
-    event_keys.c.source_id.in_(bindparam("sources", expanding=True)),
-    event_keys.c.key.in_(bindparam("keys", expanding=True)),
-    event_keys.c.forget_at <= bindparam("now"),
-)
-
-
 def remember(db: Connection, new: Sequence[NewKey]) -> None:
-    """Remember events by their keys. Keys whose time was over make way for them."""
+    """Remember events by their keys."""
     if not new:
         return
-    over = {"sources": [key.source_id for key in new], "keys": [key.key for key in new]}
-    db.execute(_FORGET_KEYS, over | {"now": max(key.seen_at for key in new)})
     rows = [
         {
             "tenant_id": key.tenant_id,
@@ -249,6 +239,15 @@ def remember(db: Connection, new: Sequence[NewKey]) -> None:
         for key in new
     ]
     db.execute(_ADD_KEYS, rows)
+
+
+def forget_key(db: Connection, tenant_id: str, source_id: str, key: str) -> None:
+    """Let a key whose time is over make way for the same one anew."""
+    db.execute(
+        delete(event_keys).where(
+            event_keys.c.tenant_id == tenant_id, event_keys.c.source_id == source_id, event_keys.c.key == key
+        )
+    )
 
 
 def add_verdicts(db: Connection, new: Sequence[tuple[str, str, Sequence[StoredVerdict]]]) -> None:

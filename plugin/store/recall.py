@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, func, select
+from sqlalchemy import Connection, Row, bindparam, func, or_, select
 
 from plugin.domain.episode import Episode
 from plugin.store.tables import episodes, event_keys, events, triggers
@@ -60,6 +60,11 @@ class Memory:
         found = self._events.get((source_id, key))
         return found[0] if found is not None and found[1] > now else None
 
+    def is_over(self, source_id: str, key: str, now: datetime) -> bool:
+        """Whether a source has sent an event under this key so long ago that the key's time is over."""
+        found = self._events.get((source_id, key))
+        return found is not None and found[1] <= now
+
     def latest(self, source_id: str, subject: str) -> Episode | None:
         return self._latest.get((source_id, subject))
 
@@ -93,9 +98,7 @@ def recall(db: Connection, questions: Sequence[Question]) -> Memory:
         memory.put_trigger(row.source_id, row.replay_mark, row.id)
     for row in _found(db, _EVENTS, sources=asked_sources, keys=keys):
         memory.put_event(row.source_id, row.key, KnownEvent(row.id, row.trigger_id, row.kind), row.forget_at)
-    for row in _found(db, _MARKED, sources=asked_sources, subjects=subjects, marks=closing_marks):
-        memory.put_episode(row.source_id, row.subject, _episode(row))
-    for row in _found(db, _LATEST, sources=asked_sources, subjects=subjects):
+    for row in _found(db, _EPISODES, sources=asked_sources, subjects=subjects, marks=closing_marks or [""]):
         memory.put_episode(row.source_id, row.subject, _episode(row))
     return memory
 
@@ -127,6 +130,7 @@ _EVENTS: Final = (
     .join(events, events.c.id == event_keys.c.event_id)
     .where(event_keys.c.source_id.in_(_any_of("sources")), event_keys.c.key.in_(_any_of("keys")))
 )
+_LATER: Final = episodes.alias("later")
 _EPISODES: Final = select(
     episodes.c.source_id,
     episodes.c.subject,
@@ -135,15 +139,18 @@ _EPISODES: Final = select(
     episodes.c.mark,
     episodes.c.status,
     episodes.c.ended_at,
-).where(episodes.c.source_id.in_(_any_of("sources")), episodes.c.subject.in_(_any_of("subjects")))
-_LATER: Final = episodes.alias("later")
-_LATEST: Final = _EPISODES.where(
-    episodes.c.number
-    == select(func.max(_LATER.c.number))
-    .where(_LATER.c.source_id == episodes.c.source_id, _LATER.c.subject == episodes.c.subject)
-    .scalar_subquery()
+).where(
+    episodes.c.source_id.in_(_any_of("sources")),
+    episodes.c.subject.in_(_any_of("subjects")),
+    # The last of each subject, and whichever was closed under one of the marks.
+    or_(
+        episodes.c.number
+        == select(func.max(_LATER.c.number))
+        .where(_LATER.c.source_id == episodes.c.source_id, _LATER.c.subject == episodes.c.subject)
+        .scalar_subquery(),
+        episodes.c.mark.in_(_any_of("marks")),
+    ),
 )
-_MARKED: Final = _EPISODES.where(episodes.c.mark.in_(_any_of("marks")))
 
 
 def _episode(row: Row[Any]) -> Episode:

@@ -87,11 +87,6 @@ def versions(db: Connection, tenant_ids: Collection[str]) -> dict[str, int]:
     return {row.id: row.version for row in db.execute(_VERSIONS, {"tenants": list(tenant_ids)})}
 
 
-def lock(db: Connection, tenant_id: str) -> None:
-    """Let nobody else plan by, or change, this tenant's configuration before this transaction has ended."""
-    db.execute(select(tenants.c.id).where(tenants.c.id == tenant_id).with_for_update())
-
-
 def all_tenants(db: Connection) -> list[Tenant]:
     return [Tenant(*row) for row in db.execute(select(*_TENANT_COLUMNS).order_by(tenants.c.slug))]
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from plugin.domain.identity import Mint, new_id, new_key, new_reference
+from plugin.domain.identity import Mint, first_id, new_id, new_key, new_reference
 
 NOW = datetime(2026, 11, 3, 12, 0, tzinfo=UTC)
 
@@ -28,13 +28,8 @@ def test_a_later_id_sorts_later_whatever_the_dice_say():
     assert new_id(NOW, ones) < new_id(NOW + timedelta(milliseconds=1), zeros)
 
 
-def test_an_id_sorts_behind_the_one_it_is_made_after():
-    first = new_id(NOW, ones)
-
-    second = new_id(NOW, zeros, after=first)
-
-    assert second > first
-    assert len(second) == 26
+def test_the_first_id_of_a_moment_sorts_before_all_that_are_made_then():
+    assert first_id(NOW) <= new_id(NOW, zeros) < new_id(NOW, ones) < first_id(NOW + timedelta(milliseconds=1))
 
 
 @pytest.mark.parametrize("dice", [zeros, ones, secrets.token_bytes])
