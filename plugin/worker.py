@@ -291,7 +291,10 @@ class Worker:
 
     def _clean(self) -> None:
         now = self._mint.now()
+        with self._database.read() as db:
+            stale = deliveries.stale_behind_pauses(db, now)
         with self._database.write() as db:
+            deliveries.expire(db, stale, now)
             events.forget_old_keys(db, now, limit=500)
             links.remove_stale_sessions(db, now)
             workers.forget_silent(db, now - _SILENT)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, func, insert, or_, select, update
 
 from plugin.domain.delivery import DeliveryState
 from plugin.domain.outcome import Reason
@@ -227,3 +227,19 @@ def _stale_lanes(now: datetime) -> Select[Any]:
         .scalar_subquery()
     )
     return select(lane_rows.c.connection_id).where(lane_rows.c.paused.is_(True), first_expires <= now)
+
+
+_STALE_BEHIND_PAUSES: Final = (
+    select(deliveries.c.id)
+    .join(lane_rows, lane_rows.c.connection_id == deliveries.c.connection_id)
+    .where(lane_rows.c.paused.is_(True), deliveries.c.state == "scheduled", deliveries.c.expires_at <= bindparam("now"))
+    .limit(_PARKED_AT_ONCE)
+)
+
+
+def stale_behind_pauses(db: Connection, now: datetime) -> list[str]:
+    """Deliveries that grew stale anywhere in a paused lane: rules differ in how long they call an invitation fresh.
+
+    Looks at all that is parked, so it is for now and then; see `expire_parked` for what stands at the head.
+    """
+    return list(db.execute(_STALE_BEHIND_PAUSES, {"now": now}).scalars())

@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import select, update
 
 from plugin.pipeline.replay import replay_delivery
+from plugin.store import connections
 from plugin.store.tables import deliveries
 from plugin.store.tables import rules as rule_rows
-from tests.acme import ACME
+from tests.acme import ACME, states
 
 
 def saying(what: str) -> str:
@@ -62,6 +63,21 @@ def test_a_replay_is_made_at_once_and_is_fresh_from_then_on(acme):
     assert (second.due, second.expires_at) == (acme.clock(), acme.clock() + timedelta(hours=1))
     acme.work()
     assert acme.deliveries()[1].state == "accepted"
+
+
+def test_what_grows_stale_behind_a_pause_is_ended_also_where_it_waits_behind_something_fresher(acme):
+    acme.apply(saying("ask: {expires_hours: 720}"))
+    acme.close("1")
+    acme.apply(saying("ask: {expires_hours: 1}"))
+    acme.close("2")
+    with acme.parts.database.write() as db:
+        lab = connections.connection_by_name(db, acme.tenant.id, "lab")
+        connections.pause_connection(db, acme.tenant.id, lab.id, reason="by_hand", words="", now=acme.clock())
+    acme.clock.advance(hours=2)
+
+    acme.work()
+
+    assert states(acme.deliveries()) == ["scheduled", "expired"]
 
 
 def test_a_rule_saved_by_an_older_version_asks_at_once_and_holds_what_is_uncertain(acme):
