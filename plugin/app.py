@@ -122,15 +122,16 @@ def open_parts(config: Config, mint: Mint | None = None) -> Parts:
     mint = mint or system_mint()
     database = open_database(config.database_url)
     vault = Vault(config.data_key_bytes(), mint.entropy)
+    hint = WakeHint(wake_folder(config.database_url))
     return Parts(
         config=config,
         database=database,
         vault=vault,
         mint=mint,
         signer=LinkSigner(config.secret_keys),
-        acceptor=Acceptor(database, vault, mint),
+        acceptor=Acceptor(database, vault, mint, on_stored=hint.send),
         meter=Meter(database, sources=registry.source_names(), vendors=registry.vendor_names()),
-        hint=WakeHint(wake_folder(config.database_url)),
+        hint=hint,
     )
 
 

@@ -74,6 +74,10 @@ class NotFound(SurveyPluginError):
     """A tenant, source, connection, delivery or receipt of that name does not exist."""
 
 
+class SourceGone(NotFound):
+    """The source that a trigger came by was removed, alone or with its tenant, while the trigger was taken."""
+
+
 class NotAllowed(SurveyPluginError):
     """What was asked does not fit the present state; the message says why and what would."""
 

@@ -11,7 +11,7 @@ from typing import Final
 from plugin import registry
 from plugin.domain.event import Event
 from plugin.domain.identity import Mint
-from plugin.errors import NotFound, SignatureInvalid, StoreConflict, StoreUnavailable, TooMany, Unreadable
+from plugin.errors import SignatureInvalid, SourceGone, StoreConflict, StoreUnavailable, TooMany, Unreadable
 from plugin.pipeline.coalesce import Coalescer
 from plugin.pipeline.draft import Draft, Setup, digest, draft_events, question_of
 from plugin.pipeline.gate import Gate
@@ -72,7 +72,7 @@ class Acceptor:
 
         key: the one it came by, remembered as in use. verified: the sender needs no proof (a recorded message that
         the operator feeds in). Raises TooMany and SignatureInvalid (nothing is stored), UnreadableKept (a receipt is),
-        StoreUnavailable (nothing is), NotFound when the source was removed meanwhile, VaultError.
+        StoreUnavailable (nothing is), SourceGone, VaultError.
         """
         now = self._mint.now()
         setup = self._setups.setup_of(source) if verified else self._let_in(source, request, now)
@@ -204,7 +204,7 @@ class Acceptor:
         with self._database.write() as db:
             # Nobody removes the tenant meanwhile.
             if not tenants.versions(db, [source.tenant_id]):
-                raise NotFound("This tenant does not exist any more.")
+                raise SourceGone("This tenant does not exist any more.")
             events.add_triggers(db, [(source.tenant_id, kept)])
             for note in notes:
                 note(db)

@@ -18,6 +18,9 @@ from plugin.store.recall import KnownEvent, Memory, Question
 from plugin.store.rules import BoundRule
 from plugin.store.sources import StoredSource
 
+#: Characters of a status that an episode keeps; no system has names as long.
+LONGEST_STATUS: Final = 100
+
 #: How long an event's own id is remembered, and a fingerprint made here where the sender gave none.
 ID_MEMORY: Final = timedelta(days=35)
 FINGERPRINT_MEMORY: Final = timedelta(hours=24)
@@ -112,9 +115,9 @@ def left_by(event: Event, episode: Episode) -> Episode:
 
 
 def status_of(event: Event) -> str | None:
-    """The ticket's status as the event tells it."""
+    """The ticket's status as the event tells it, as much of it as is kept of an episode."""
     status = event.values.get("ticket.status")
-    return status if isinstance(status, str) else None
+    return status[:LONGEST_STATUS] if isinstance(status, str) else None
 
 
 def digest(*parts: str | bytes | int) -> str:

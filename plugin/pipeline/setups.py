@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
+from plugin.errors import NotFound, SourceGone
 from plugin.pipeline.credentials import load_credentials
 from plugin.pipeline.draft import Setup
 from plugin.store import rules, sources, tenants
@@ -54,16 +55,19 @@ class Setups:
         return opened.source
 
     def setup_of(self, source: StoredSource) -> Setup:
-        """What decides about a message of this source, perhaps as it was a moment ago. Raises NotFound, VaultError."""
+        """What decides about a message of this source, perhaps as it was just before. Raises SourceGone, VaultError."""
         setup = self._setups.get(source.id)
         return setup if setup is not None and setup.source.is_set_up_like(source) else self.reread(source)
 
     def reread(self, source: StoredSource) -> Setup:
-        """The same as it is now. Raises NotFound when the source is gone, and VaultError."""
-        with self._database.read() as db:
-            current = sources.source_by_id(db, source.tenant_id, source.id)
-            tenant = tenants.tenant_by_id(db, source.tenant_id)
-            bound = rules.rules_of(db, source.tenant_id)
+        """The same as it is now. Raises SourceGone, VaultError."""
+        try:
+            with self._database.read() as db:
+                current = sources.source_by_id(db, source.tenant_id, source.id)
+                tenant = tenants.tenant_by_id(db, source.tenant_id)
+                bound = rules.rules_of(db, source.tenant_id)
+        except NotFound as error:
+            raise SourceGone(str(error)) from None
         setup = Setup(current, load_credentials(self._vault, current), tenant.language, bound, tenant.version)
         _put(self._setups, source.id, setup)
         return setup

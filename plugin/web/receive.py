@@ -13,7 +13,7 @@ import structlog
 from flask import Blueprint, Response, g, jsonify, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
-from plugin.errors import NotFound, SignatureInvalid, SurveyPluginError, TooMany
+from plugin.errors import SignatureInvalid, SourceGone, SurveyPluginError, TooMany
 from plugin.pipeline.accept import UnreadableKept
 from plugin.registry import InboundRequest
 from plugin.store.sources import StoredSource
@@ -77,7 +77,7 @@ def _take(key: str, source: StoredSource, body: bytes) -> Response | tuple[Respo
     except SignatureInvalid:
         acceptor.note_refusal(source, HTTPStatus.UNAUTHORIZED)
         return jsonify(error="The request does not prove who sent it."), HTTPStatus.UNAUTHORIZED
-    except NotFound:
+    except SourceGone:
         return _no_such_address()
     except UnreadableKept as error:
         return jsonify(error=str(error), receipt=error.receipt), HTTPStatus.BAD_REQUEST

@@ -11,7 +11,7 @@ from plugin.domain.identity import Mint
 from plugin.errors import NotFound, SignatureInvalid, StoreUnavailable
 from plugin.pipeline.accept import Acceptor, UnreadableKept
 from plugin.registry import InboundRequest
-from plugin.store import tenants
+from plugin.store import events, tenants
 from plugin.store.tables import tenants as tenants_table
 from tests.acme import ACME, Acme, closing, sign_zendesk, states, verdicts
 
@@ -632,3 +632,49 @@ def test_a_scheduled_delivery_is_worth_sending_for_three_days(acme):
     delivery = acme.delivery()
     assert (delivery.expires_at - delivery.created_at).total_seconds() == 72 * 3600
     assert states([delivery]) == ["scheduled"]
+
+
+# --- callers at the same moment, and what they bring ------------------------------------------------------------------
+
+
+def test_messages_of_many_threads_are_each_stored_once_and_answered_for_themselves(acme):
+    messages = [closing(str(number % 20), updated_at=f"2026-11-03T11:00:{number % 20:02}Z") for number in range(60)]
+
+    with ThreadPoolExecutor(12) as threads:
+        answers = list(threads.map(acme.send, messages))
+
+    assert len({answer.receipt for answer in answers}) == 20
+    assert sum(not answer.events[0].duplicate for answer in answers) == 20
+    assert acme.counts()["deliveries"] == acme.counts()["episodes"] == 20
+
+
+def test_one_message_that_cannot_be_stored_keeps_none_of_the_others_from_it(acme, monkeypatch):
+    def refuse(db, new):
+        if any(event.subject == "ticket:13" for _, event in new):
+            raise RuntimeError("nobody can store this")
+        add_events(db, new)
+
+    add_events = events.add_events
+    monkeypatch.setattr(events, "add_events", refuse)
+
+    def send(number):
+        try:
+            return acme.send(closing(str(number)))
+        except RuntimeError:
+            return None
+
+    with ThreadPoolExecutor(12) as threads:
+        answers = list(threads.map(send, range(30)))
+
+    assert [number for number, answer in enumerate(answers) if answer is None] == [13]
+    assert kept(acme)["events"] == 29
+
+
+@pytest.mark.parametrize("text", ["x" * 5000, "a\x00b", "\ud800", " ", "'; DROP TABLE events"])
+@pytest.mark.parametrize("place", [("ticket", "id"), ("ticket", "status"), ("ticket", "updated_at"), ("event", "id")])
+def test_whatever_stands_in_a_field_both_engines_store_the_message(acme, text, place):
+    message = {"event": {"kind": "ticket.closed", "id": "one"}, **closing("35")}
+    family, name = place
+    message[family] = {**message[family], name: text}
+
+    assert acme.send(message, source="any").receipt is not None
