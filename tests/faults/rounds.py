@@ -10,7 +10,7 @@ from typing import Final
 
 from tests.faults.acts import clocks, database, kills, sleeps, stops
 from tests.faults.stores import Store
-from tests.faults.trial import SHORT_LEASE, TICKETS, Result, Trial
+from tests.faults.trial import SHORT_LEASE, STRIKE, TICKETS, Result, Trial
 
 _SQLITE: Final = ("sqlite",)
 _POSTGRESQL: Final = ("postgresql",)
@@ -59,14 +59,17 @@ def no_fault(trial: Trial) -> None:
 def many_processes(trial: Trial) -> None:
     """Several web parts and workers share one database, and no connection gets more calls at once than it may.
 
-    The workers come when much is due already, so that they stand in each other's way as much as they can.
+    The workers begin at one moment, when much is due already, so that they are in each other's way as much as they can.
     """
     trial.behaviour.latency = 0.5
     trial.keeps_lane_cap = True
+    workers = [trial.start_worker_asleep() for _ in range(3)]
     trial.begin_many(webs=2, workers=0)
     trial.desk.wait(60)
-    for _ in range(3):
-        trial.start("worker")
+    for worker in workers:
+        worker.wait_frozen(STRIKE)
+    for worker in workers:
+        worker.thaw()
 
 
 ROUNDS: Final[Mapping[str, Round]] = {

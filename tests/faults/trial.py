@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -111,6 +112,12 @@ class Trial:
         """port: where a web part answers; the installation's first when left out."""
         self.restarted()
         return self.installation.start(command, {**self.common, **faults}, port=port)
+
+    def start_worker_asleep(self) -> Child:
+        """Start a worker that stops itself (SIGSTOP) before it does anything."""
+        freeze = self.folder / f"freeze-{uuid.uuid4()}"
+        freeze.touch()
+        return self.start("worker", freeze=str(freeze))
 
     def restarted(self) -> None:
         """From this moment on the time of recovery counts."""
