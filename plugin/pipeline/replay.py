@@ -110,7 +110,7 @@ def _planned_anew(
 
 def _read_again(receipt: Receipt, stored: StoredEvent) -> Event:
     if receipt.body is None:
-        raise NotAllowed(f"{receipt.emptied} So nothing can be filled in anew.")
+        raise NotAllowed(f"{receipt.emptied or 'The message has been removed.'} So nothing can be filled in anew.")
     request = InboundRequest(receipt.method, receipt.body.query, receipt.body.headers, receipt.body.body)
     try:
         parsed = registry.source(receipt.source_kind).parse(request)

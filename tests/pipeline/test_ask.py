@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 
 from plugin.pipeline.replay import replay_delivery
 from plugin.store import connections
+from plugin.store.claims import claim
 from plugin.store.tables import deliveries
 from plugin.store.tables import rules as rule_rows
 from tests.acme import ACME, states
@@ -140,3 +141,21 @@ def test_a_replay_goes_by_what_the_rule_says_now(acme):
         replay_delivery(db, acme.parts.mint, acme.tenant.id, acme.delivery().id, again=True)
 
     assert resends(acme) == [False, True]
+
+
+# --- how much at a time -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limits", "claimed"),
+    [("{in_flight: 1}", 1), ("{in_flight: 5}", 5), ("{calls_per_minute: 1}", 1), ("{}", 8)],
+)
+def test_no_more_calls_are_begun_through_a_connection_than_it_says(acme, limits, claimed):
+    acme.apply(ACME.replace("vendor: surveylab,", f"vendor: surveylab, limits: {limits},"))
+    for number in range(12):
+        acme.close(str(number))
+
+    with acme.parts.database.write() as db:
+        rows = claim(db, worker="w1", now=acme.clock(), free=32, free_for_hanging=8)
+
+    assert len(rows) == claimed

@@ -35,7 +35,7 @@ def connection(acme, name="lab"):
 
 
 def opened_by(acme, key):
-    found = acme.parts.acceptor.source_for(key)
+    found = acme.parts.acceptor.source_for(key, fresh=True)
     return found.name if found else None
 
 
