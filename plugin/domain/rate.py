@@ -1,12 +1,13 @@
 """A limit of calls a minute, as the generic cell rate algorithm keeps it: one time is all there is to remember.
 
-Calls are evenly spaced, but for a second's worth that may come at once, so that a worker that looks in every now and
+Calls are evenly spaced, but for two seconds' worth that may come at once, so that a worker that looks in every now and
 then still reaches the rate. The space between them is such that no minute, wherever it begins, holds more than the
 limit.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -22,7 +23,7 @@ class Rate:
 
     @property
     def _burst(self) -> int:
-        return max(1, self.calls_per_minute // 60)
+        return math.ceil(self.calls_per_minute / 30)
 
     @property
     def _space(self) -> timedelta:

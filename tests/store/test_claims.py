@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -470,3 +471,215 @@ def test_the_answer_to_a_call_whose_rule_was_removed_still_counts(acme, engine):
     engine.settle(row, DeliveryState.ACCEPTED)
 
     assert acme.delivery().state == "accepted"
+
+
+# --- limits of a lane -------------------------------------------------------------------------------------------------
+
+
+def limit(acme, name="lab", **values):
+    with acme.parts.database.write() as db:
+        found = connections.connection_by_name(db, acme.tenant.id, name)
+        db.execute(update(lanes).where(lanes.c.connection_id == found.id).values(**values))
+
+
+def test_a_lane_may_have_a_cap_of_its_own(acme, engine):
+    limit(acme, in_flight_cap=2)
+    for number in range(5):
+        acme.close(str(number))
+
+    claimed = engine.claim()
+    assert len(claimed) == 2
+    assert engine.claim() == []
+
+    engine.settle(claimed[0], DeliveryState.ACCEPTED)
+    assert len(engine.claim()) == 1
+
+
+def test_a_lane_with_a_rate_sleeps_until_its_next_call_and_burns_no_attempt(acme, engine):
+    limit(acme, calls_per_minute=6)
+    for number in range(3):
+        acme.close(str(number))
+
+    [first] = engine.claim()
+    engine.settle(first, DeliveryState.ACCEPTED)
+    assert engine.lane().next_due == acme.clock() + timedelta(seconds=10)
+    assert not engine.is_due()
+
+    acme.clock.advance(seconds=9.9)
+    assert engine.claim() == []
+    acme.clock.advance(seconds=0.1)
+    [second] = engine.claim()
+
+    assert (second.parameters["custom1"], second.attempts) == ("1", 0)
+    assert [delivery.attempts_made for delivery in acme.deliveries()] == [1, 0, 0]
+
+
+def test_a_new_delivery_does_not_wake_a_lane_before_its_next_call(acme, engine):
+    limit(acme, calls_per_minute=6)
+    acme.close("1")
+    engine.claim()
+    acme.close("2")
+
+    assert engine.claim() == []
+
+    assert not engine.is_due()
+    assert engine.lane().next_due == engine.lane().next_call
+
+
+def test_what_was_parked_goes_out_at_the_lanes_rate(acme, engine):
+    limit(acme, calls_per_minute=30)
+    engine.pause()
+    for number in range(4):
+        acme.close(str(number))
+    engine.resume()
+
+    claimed = []
+    for _ in range(4):
+        claimed.append(len(engine.claim()))
+        acme.clock.advance(seconds=2)
+
+    assert claimed == [1, 1, 1, 1]
+
+
+def test_senders_are_shared_alike_among_the_lanes_that_are_due(acme, engine):
+    acme.apply(TWO_LANES)
+    for number in range(8):
+        acme.close(str(number))
+        chat(acme, str(number))
+
+    claimed = engine.claim(free=6)
+
+    assert sorted(Counter(row.connection_id for row in claimed).values()) == [3, 3]
+
+
+def test_what_one_lane_does_not_need_another_one_gets(acme, engine):
+    acme.apply(TWO_LANES)
+    chat(acme, "1")
+    for number in range(8):
+        acme.close(str(number))
+
+    claimed = engine.claim(free=8)
+
+    assert sorted(Counter(row.connection_id for row in claimed).values()) == [1, 7]
+
+
+@pytest.mark.parametrize("hanging", [1, 10, 39])
+def test_beside_any_number_of_hanging_lanes_a_healthy_one_gets_three_quarters(acme, engine, hanging):
+    acme.apply(many_lanes(40))
+    with acme.parts.database.write() as db:
+        sick = [connections.connection_by_name(db, acme.tenant.id, f"lane {n}").id for n in range(hanging)]
+        healthy = connections.connection_by_name(db, acme.tenant.id, "lane 39").id
+        db.execute(update(lanes).where(lanes.c.connection_id.in_(sick)).values(hanging=True))
+        others = lanes.c.connection_id.not_in([*sick, healthy])
+        db.execute(update(lanes).where(others).values(paused=True))
+    for number in range(6):
+        acme.close(str(number))
+
+    claimed = engine.claim(free=8, free_for_hanging=2)
+
+    assert sum(row.connection_id == healthy for row in claimed) == 6
+    assert sum(row.hanging for row in claimed) == 2
+
+
+def test_one_claim_at_a_time_serves_every_lane_in_turn(acme, engine):
+    acme.apply(many_lanes(20))
+    acme.close("1")
+
+    served = []
+    for _ in range(20):
+        acme.clock.advance(seconds=0.01)
+        served += [row.connection_id for row in engine.claim(free=1, free_for_hanging=1)]
+
+    assert len(set(served)) == 20
+
+
+# --- lost wake-ups ----------------------------------------------------------------------------------------------------
+
+
+def test_a_lane_that_sleeps_past_a_delivery_is_found(acme, engine):
+    acme.close()
+    with acme.parts.database.write() as db:
+        db.execute(update(lanes).values(next_due=None, served_at=acme.clock()))
+    assert not engine.is_due()
+
+    with acme.parts.database.read() as db:
+        missed = lane_store.missed_dues(db, acme.clock())
+    with acme.parts.database.write() as db:
+        lane_store.lower(db, missed)
+
+    assert engine.is_due()
+    assert engine.lane().next_due == acme.delivery().due
+
+
+def test_lanes_that_sleep_for_a_reason_are_left_alone(acme, engine):
+    limit(acme, calls_per_minute=6)
+    acme.close("1")
+    acme.close("2")
+    engine.claim()
+
+    with acme.parts.database.read() as db:
+        assert lane_store.missed_dues(db, acme.clock()) == {}
+
+    engine.pause()
+    with acme.parts.database.read() as db:
+        assert lane_store.missed_dues(db, acme.clock()) == {}
+
+
+# --- batches ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_settles_each_call_by_its_own_answer(acme, engine):
+    for number in range(4):
+        acme.close(str(number))
+    rows = engine.claim()
+    now = acme.clock()
+    settlements = [
+        Settlement(DeliveryState.ACCEPTED, Reason.DONE, "taken", vendor_reference="v-0"),
+        Settlement(DeliveryState.REJECTED, Reason.REFUSED, "no"),
+        Settlement(DeliveryState.SCHEDULED, Reason.RATE_LIMITED, due=now + timedelta(minutes=1), counts=False),
+        Settlement(DeliveryState.UNCERTAIN, Reason.NO_ANSWER),
+    ]
+    finished = [
+        Finished(row, settlement, FinishedAttempt(now, outcome=settlement.state))
+        for row, settlement in zip(rows, settlements, strict=True)
+    ]
+
+    with acme.parts.database.write() as db:
+        assert settling.settle(db, finished, now) == finished
+
+    found = acme.deliveries()
+    assert [(one.state, one.reason, one.attempts_made) for one in found] == [
+        ("accepted", "done", 1),
+        ("rejected", "refused", 1),
+        ("scheduled", "rate_limited", 0),
+        ("uncertain", "no_answer", 1),
+    ]
+    assert [one.vendor_reference for one in found] == ["v-0", None, None, None]
+    assert [one.attempts[0].outcome for one in found] == ["accepted", "rejected", "scheduled", "uncertain"]
+
+
+def test_what_was_settled_by_a_commit_of_which_nobody_heard_is_not_settled_twice(acme, engine):
+    acme.close()
+    [row] = engine.claim()
+    assert engine.settle(row, DeliveryState.ACCEPTED)
+
+    assert not engine.settle(row, DeliveryState.ACCEPTED)
+
+    [attempt] = acme.delivery().attempts
+    assert (acme.delivery().state, attempt.outcome, attempt.late) == ("accepted", "accepted", False)
+
+
+def test_claims_of_which_nobody_heard_are_given_back(acme, engine):
+    acme.close("1")
+    acme.close("2")
+    heard, unheard = engine.claim()
+
+    with acme.parts.database.write() as db:
+        [found] = leases.claims_of(db, "w1", besides={(heard.id, heard.epoch)})
+        leases.give_back(db, found, acme.clock())
+
+    assert found.id == unheard.id
+    first, second = acme.deliveries()
+    assert (first.state, second.state, second.reason) == ("claimed", "scheduled", "given_back")
+    assert second.attempts_made == 0
+    assert engine.is_due()
