@@ -104,6 +104,7 @@ ROUNDS: Final[Mapping[str, Round]] = {
     "rolling-restart": Round(stops.rolling_restart),
     "two-versions": Round(stops.two_versions),
     "store-full": Round(database.store_full, stores=_SQLITE),
+    "disk-full": Round(database.disk_full, stores=_POSTGRESQL),
     "kill-database": Round(database.kill_database, stores=_POSTGRESQL),
     "kill-database-often": Round(database.kill_database_often, stores=_POSTGRESQL),
     "database-away": Round(database.database_away, stores=_POSTGRESQL),

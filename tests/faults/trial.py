@@ -84,8 +84,8 @@ class Trial:
         self._acknowledgements = Notes(self.folder / "acknowledgements.jsonl")
         self._requests = Notes(self.folder / "requests.jsonl")
         self._vendor = PretendVendor(self._requests, self.behaviour)
-        self._database_url = self.store.fresh(self.folder)
-        self.installation = Installation(self.folder, self._vendor.origin, self._database_url)
+        self.database_url = self.store.fresh(self.folder)
+        self.installation = Installation(self.folder, self._vendor.origin, self.database_url)
         self.at_acknowledgement: Callable[[int], None] = lambda _number: None
         self.desk = Desk(
             [self.installation.port],
@@ -104,7 +104,7 @@ class Trial:
         self._vendor.close()
         self._acknowledgements.close()
         self._requests.close()
-        self.store.remove(self._database_url)
+        self.store.remove(self.database_url)
 
     # --- what a round is made of ------------------------------------------------------------------------------------
 

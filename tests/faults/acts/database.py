@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from sqlalchemy.engine import make_url
+
+from plugin.store.tables import metadata
 from tests.faults.stores import PostgresStore
 from tests.faults.trial import SHORT_LEASE, STRIKE, Trial
 from tests.postgresql import Cluster
@@ -19,10 +22,43 @@ def store_full(trial: Trial) -> None:
     trial.begin(web={"room": str(full)}, worker={"room": str(full)})
     trial.wait_a_while()
     full.touch()
-    time.sleep(trial.random.uniform(0.5, SHORT_LEASE + 1.0))
+    _wait_while_full(trial)
     full.unlink()
+    _expect_refusals(trial)
+
+
+def disk_full(trial: Trial) -> None:
+    """For a while the server has no room left for any row."""
+    trial.spread_load(_WHILE)
+    trial.begin()
+    trial.wait_for_calls()
+    database = str(make_url(trial.database_url).database)
+    tables = [table.name for table in metadata.sorted_tables]
+    with _cluster(trial).connect(database) as connection:
+        connection.execute(_NO_ROOM)
+        for table in tables:
+            connection.execute(f"create trigger no_room before insert or update on {table} execute function no_room()")
+        _wait_while_full(trial)
+        for table in tables:
+            connection.execute(f"drop trigger no_room on {table}")
+    _expect_refusals(trial)
+
+
+#: The error that a full disk brings: https://www.postgresql.org/docs/18/errcodes-appendix.html
+_NO_ROOM: Final = """
+create function no_room() returns trigger language plpgsql as
+$$ begin raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$
+"""
+
+
+def _wait_while_full(trial: Trial) -> None:
+    time.sleep(trial.random.uniform(0.5, SHORT_LEASE + 1.0))
+
+
+def _expect_refusals(trial: Trial) -> None:
     trial.desk.wait(STRIKE)
     trial.expect("Nobody was told that nothing could be stored.", so=trial.desk.answers[503] > 0)
+    trial.expect("A request met a fault of the program.", so=trial.desk.answers[500] == 0)
 
 
 def kill_database(trial: Trial) -> None:

@@ -37,8 +37,8 @@ def rolling_restart(trial: Trial) -> None:
     trial.spread_load(_WHILE)
     old = trial.begin()
     port = free_port()
-    new = trial.start("web", port=port), trial.start("worker")
-    del new
+    trial.start("worker")
+    trial.start("web", port=port)
     trial.installation.wait_for_web(port)
     # As a load balancer does: first nothing new goes to the old one, then it is stopped.
     trial.desk.ports = [port]
