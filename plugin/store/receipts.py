@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case, func, or_, select
 
 from plugin.domain.delivery import DeliveryState
-from plugin.domain.evidence import LOST, evidence
+from plugin.domain.evidence import LOST, UNCERTAIN, evidence
 from plugin.store.connections import Pause
 from plugin.store.events import StoredBody, StoredEvent, StoredVerdict, body_of, events_of, verdicts_of
 from plugin.store.resolutions import Resolved, resolutions_of
@@ -56,14 +56,8 @@ class Attempt:
 
     @property
     def evidence(self) -> str:
-        """How far the call got, in a sentence."""
-        return evidence(
-            outcome=self.outcome,
-            status=self.status,
-            bytes_sent=self.bytes_sent,
-            duration=self.duration,
-            called=self.method is not None,
-        )
+        """How far a call got whose fate is unknown, in a sentence; empty for any other."""
+        return evidence(outcome=self.outcome, status=self.status, bytes_sent=self.bytes_sent, duration=self.duration)
 
 
 @dataclass(frozen=True)
@@ -105,7 +99,7 @@ class DeliveryRecord:
     @property
     def may_have_called(self) -> bool:
         """Whether a call was made, or may have been, of which the request was not recorded."""
-        return any(attempt.outcome in {LOST, "uncertain"} for attempt in self.attempts)
+        return any(attempt.outcome in {LOST, UNCERTAIN} for attempt in self.attempts)
 
     @property
     def is_delayed(self) -> bool:
