@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
@@ -17,6 +18,7 @@ from plugin.pipeline.deliver import Claim, Deliverer, outcome_of_failure
 from plugin.redaction import Secret
 from plugin.store import connections, lanes, tenants
 from plugin.store.tables import deliveries as delivery_rows
+from plugin.store.tables import delivery_calls
 from tests.acme import ACME, Acme
 
 
@@ -338,6 +340,116 @@ def test_a_refusal_after_its_tenant_was_removed_harms_nobody(acme, sender):
         tenants.remove_tenant(db, acme.tenant.id)
 
     assert sender.settle(*finished) == []
+
+
+# --- trying a paused connection ---------------------------------------------------------------------------------------
+
+
+def probe(sender, *, free=8):
+    """What a worker lets through the pauses now, made and settled."""
+    with sender.acme.parts.database.write() as db:
+        claimed = sender.deliverer.claim_and_settle(db, [], worker="w1", free=free, free_for_hanging=2, probing=True)
+    sender.settle(*map(sender.deliverer.call, claimed), free=0)
+    return claimed
+
+
+@pytest.fixture
+def paused(acme, sender):
+    """A connection that its vendor's answer has paused, with three deliveries behind it."""
+    acme.apply(ACME.replace('"{{ person.email }}"', '"{{ ticket.title }}"'))
+    acme.close(title="wrong-token@example.com")
+    sender.deliver()
+    for number in range(3):
+        acme.close(str(number), title="ada@example.com")
+    return sender
+
+
+def test_one_delivery_tries_a_paused_connection_and_its_success_resumes_it(acme, paused):
+    assert connection(acme).probe_at == acme.clock() - timedelta(seconds=3) + timedelta(minutes=15)
+    assert probe(paused) == []
+    acme.clock.advance(minutes=15)
+
+    [tried] = probe(paused)
+
+    assert tried.row.probe
+    assert (connection(acme).paused_at, connection(acme).probe_at) == (None, None)
+    assert len(paused.claim()) == 2
+
+
+def test_while_a_connection_is_tried_no_other_delivery_goes_out(acme, paused):
+    acme.clock.advance(minutes=15)
+    with acme.parts.database.write() as db:
+        [_] = paused.deliverer.claim_and_settle(db, [], worker="w1", free=8, free_for_hanging=2, probing=True)
+
+    assert probe(paused) == []
+    assert paused.claim() == []
+
+
+def test_a_try_that_is_refused_loses_no_delivery_and_the_next_waits_twice_as_long(acme, paused):
+    with acme.parts.database.write() as db:
+        changed = {"cId": "1", "email": "wrong-token@example.com", "crk": "x"}
+        db.execute(update(delivery_calls).values(parameters=changed))
+    waits = []
+    for _ in range(7):
+        acme.clock.now = connection(acme).probe_at
+        assert len(probe(paused)) == 1
+        waits.append((connection(acme).probe_at - acme.clock()) / timedelta(minutes=1))
+
+    assert waits == [30, 60, 120, 240, 360, 360, 360]
+    assert connection(acme).paused_reason == "credentials"
+    assert [one.state for one in acme.deliveries()] == ["rejected", "scheduled", "scheduled", "scheduled"]
+    assert all(one.attempts_made == 0 for one in acme.deliveries()[1:])
+    # Each time another one, so that a single bad one cannot keep the connection paused.
+    assert {len(one.attempts) for one in acme.deliveries()[1:]} == {2, 3}
+
+
+def test_a_try_without_an_answer_leaves_the_connection_paused(acme, paused):
+    with acme.parts.database.write() as db:
+        db.execute(update(delivery_calls).values(parameters={"cId": "1", "email": "down@example.com", "crk": "x"}))
+    acme.clock.advance(minutes=15)
+
+    probe(paused)
+
+    assert connection(acme).paused_reason == "credentials"
+    assert connection(acme).probe_at == acme.clock() + timedelta(minutes=30)
+
+
+def test_a_pause_by_a_persons_hand_is_tried_by_nobody(acme, paused):
+    with acme.parts.database.write() as db:
+        found = connection(acme)
+        connections.pause_connection(
+            db, found.tenant_id, found.id, reason="by_hand", words="moving house", now=acme.clock()
+        )
+    acme.clock.advance(hours=12)
+
+    assert probe(paused) == []
+    assert (connection(acme).paused_reason, connection(acme).probe_at) == ("by_hand", None)
+
+
+def test_an_answer_that_refuses_does_not_overwrite_a_pause_by_a_persons_hand(acme, sender):
+    acme.close(email="wrong-token@example.com")
+    claimed = sender.claim()
+    with acme.parts.database.write() as db:
+        found = connection(acme)
+        connections.pause_connection(
+            db, found.tenant_id, found.id, reason="by_hand", words="moving house", now=acme.clock()
+        )
+
+    sender.settle(*map(sender.deliverer.call, claimed), free=0)
+
+    paused = connection(acme)
+    assert (paused.paused_reason, paused.paused_words, paused.probe_at) == ("by_hand", "moving house", None)
+
+
+def test_a_success_that_was_under_way_before_the_pause_does_not_resume(acme, sender):
+    acme.close(email="ada@example.com")
+    under_way = sender.claim()
+    acme.close(email="wrong-token@example.com")
+    sender.deliver()
+
+    sender.settle(*map(sender.deliverer.call, under_way), free=0)
+
+    assert connection(acme).paused_reason == "credentials"
 
 
 # --- a vendor of several steps, and one that is broken ----------------------------------------------------------------

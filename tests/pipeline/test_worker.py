@@ -5,10 +5,13 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from sqlalchemy import select, update
 
 from plugin.errors import StoreUnavailable
-from plugin.store import links, workers
+from plugin.store import claims, links, workers
+from plugin.store import lanes as lane_store
 from plugin.store.links import Link, Session
+from plugin.store.tables import deliveries, lanes
 from plugin.wake import WakeListener, wake_folder
 from plugin.worker import Worker
 from tests.acme import ACME, closing, states
@@ -183,3 +186,139 @@ def test_a_worker_clears_away_what_is_of_no_use_any_more(acme, outbound):
     counts = acme.counts()
     assert (counts["event_keys"], counts["sessions"]) == (0, 0)
     assert "silent" not in [worker.id for worker in seen(acme)]
+
+
+# --- what a worker hears, and what it does not ------------------------------------------------------------------------
+
+
+def test_a_hint_has_a_worker_look_at_once(acme, outbound, monkeypatch):
+    monkeypatch.setattr("plugin.worker.POLL", 30.0)
+    folder = wake_folder(acme.parts.config.database_url)
+
+    with running_worker(acme.parts.worker(outbound)):
+        wait_until(lambda: folder.exists() and list(folder.iterdir()))
+        acme.close()
+        acme.parts.hint.send()
+        wait_until(lambda: acme.vendor.received, seconds=20)
+
+    assert states(acme.deliveries()) == ["accepted"]
+
+
+@contextmanager
+def running_worker(worker):
+    """As `running`, for one that would sleep for long: a last hint ends its sleep."""
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        worker.wake()
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+class Forgetful:
+    """A database that commits and then is gone, so that nobody hears of it."""
+
+    def __init__(self, database):
+        self._database = database
+        self.forgets = threading.Event()
+
+    def __getattr__(self, name):
+        return getattr(self._database, name)
+
+    @contextmanager
+    def write(self):
+        with self._database.write() as db:
+            yield db
+        if self.forgets.is_set():
+            self.forgets.clear()
+            raise StoreUnavailable("The server is gone.")
+
+
+def test_a_claim_whose_commit_was_not_heard_of_is_given_back_and_made_once(acme, outbound):
+    parts = acme.parts
+    database = Forgetful(parts.database)
+    worker = worker_on(database, parts, outbound)
+
+    with running(worker):
+        wait_until(lambda: seen(acme))
+        # Its chores are done by now; the next thing that it writes is the claim.
+        database.forgets.set()
+        acme.close()
+        wait_until(lambda: "accepted" in states(acme.deliveries()))
+
+    assert not database.forgets.is_set()
+    assert len(acme.vendor.received) == 1
+
+
+def test_a_call_whose_settling_was_not_heard_of_is_settled_once(acme, outbound):
+    acme.close(email="slow@example.com")
+    parts = acme.parts
+    database = Forgetful(parts.database)
+
+    with running(worker_on(database, parts, outbound)):
+        wait_until(lambda: acme.vendor.received)
+        database.forgets.set()
+        wait_until(lambda: not database.forgets.is_set() and "claimed" not in states(acme.deliveries()))
+
+    [attempt] = acme.delivery().attempts
+    assert (acme.delivery().state, attempt.late, acme.delivery().attempts_made) == ("uncertain", False, 1)
+    assert len(acme.vendor.received) == 1
+
+
+def lane(acme):
+    with acme.parts.database.read() as db:
+        return db.execute(select(lanes)).one()
+
+
+def test_a_lane_whose_call_takes_long_counts_as_hanging_before_the_call_has_ended(acme, outbound, monkeypatch):
+    monkeypatch.setattr("plugin.worker.SLOW", 0.02)
+    monkeypatch.setattr("plugin.pipeline.deliver.SLOW", 0.02)
+    monkeypatch.setattr("plugin.worker._RECOVERY", 0.01)
+    acme.close(email="slow@example.com")
+
+    with running(acme.parts.worker(outbound)):
+        wait_until(lambda: lane(acme).hanging)
+
+    assert lane(acme).hanging
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_delivery_that_was_not_committed_yet_when_its_lane_was_served_is_not_forgotten(acme):
+    acme.close("1")
+    acme.close("2")
+    first, second = acme.deliveries()
+    database = acme.parts.database
+    with database.write() as db:
+        db.execute(update(deliveries).where(deliveries.c.id == second.id).values(state="cancelled"))
+
+    with database.write() as storing:
+        # As an acceptance does: the row, and its lane only where that sleeps longer.
+        storing.execute(update(deliveries).where(deliveries.c.id == second.id).values(state="scheduled"))
+        lane_store.lower(storing, {lane(acme).connection_id: second.due})
+        with database.write() as claiming:
+            [claimed] = claims.claim(claiming, worker="w1", now=acme.clock(), free=8, free_for_hanging=1)
+    assert (claimed.id, lane(acme).next_due) == (first.id, None)
+
+    acme.work()
+
+    assert acme.deliveries()[1].state == "accepted"
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_two_claims_at_the_same_moment_keep_to_the_cap_of_a_lane_and_wait_for_nobody(acme):
+    for number in range(10):
+        acme.close(str(number))
+    database = acme.parts.database
+
+    with database.write() as one, database.write() as other:
+        first = claims.claim(one, worker="w1", now=acme.clock(), free=5, free_for_hanging=1)
+        # The lane is the other one's until that has committed.
+        assert claims.claim(other, worker="w2", now=acme.clock(), free=5, free_for_hanging=1) == []
+    with database.write() as other:
+        second = claims.claim(other, worker="w2", now=acme.clock(), free=5, free_for_hanging=1)
+
+    assert (len(first), len(second)) == (5, 3)
