@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import click
 from sqlalchemy import Connection
@@ -14,12 +15,18 @@ from plugin.store.receipts import DeliveryRecord
 
 
 def moment(text: str) -> datetime:
-    """The type of options that take a time: ISO 8601, in UTC, as commands show times, unless it says otherwise."""
+    """The type of options that take a time, as ISO 8601 writes it; `in_zone` puts it where it belongs."""
     try:
-        found = datetime.fromisoformat(text)
+        return datetime.fromisoformat(text)
     except ValueError:
         raise click.BadParameter(f"{text} is no time; write 2026-11-01 or 2026-11-01T12:00.") from None
-    return found.astimezone(UTC) if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def in_zone(found: datetime | None, timezone: str) -> datetime | None:
+    """A time that was given, in UTC: by the tenant's clock, as receipts show times, unless it said otherwise."""
+    if found is not None and found.tzinfo is None:
+        found = found.replace(tzinfo=ZoneInfo(timezone))
+    return found.astimezone(UTC) if found is not None else None
 
 
 def delivery_by_id(db: Connection, delivery_id: str) -> DeliveryRecord:

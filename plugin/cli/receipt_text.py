@@ -57,13 +57,14 @@ def _event_lines(record: EventRecord, zone: ZoneInfo) -> Iterator[str]:
     for note in event.notes:
         yield f"    note: {note}"
     for verdict in record.verdicts:
-        yield from _verdict_lines(verdict)
+        yield from _verdict_lines(verdict, zone)
     for delivery in record.deliveries:
         yield from _delivery_lines(delivery, zone)
 
 
-def _verdict_lines(verdict: StoredVerdict) -> Iterator[str]:
-    yield f"    {verdict.rule or '(no rule)'}: {verdict.decision} - {Cause(verdict.cause).sentence}"
+def _verdict_lines(verdict: StoredVerdict, zone: ZoneInfo) -> Iterator[str]:
+    again = f" (planned again at {local_time(verdict.planned_again_at, zone)})" if verdict.planned_again_at else ""
+    yield f"    {verdict.rule or '(no rule)'}: {verdict.decision} - {Cause(verdict.cause).sentence}{again}"
     for text in (verdict.detail, *verdict.warnings):
         if text:
             yield f"      {text}"

@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from plugin.app import Parts
-from plugin.cli.chosen import counted, for_each, moment
+from plugin.cli.chosen import counted, for_each, in_zone, moment
 from plugin.cli.session import parts
 from plugin.domain.delivery import DeliveryState, Resolution
 from plugin.errors import NotAllowed, NotFound
@@ -51,8 +51,8 @@ class _Chosen:
     help="The only state that can be resolved, so it need not be said.",
 )
 @click.option("--connection", help="With --tenant: only those of this connection.")
-@click.option("--since", type=moment, metavar="TIME", help="With --tenant: only those made from this time (UTC) on.")
-@click.option("--until", type=moment, metavar="TIME", help="With --tenant: only those made before this time (UTC).")
+@click.option("--since", type=moment, metavar="TIME", help="With --tenant: only those made from this time on.")
+@click.option("--until", type=moment, metavar="TIME", help="With --tenant: only those made before this time.")
 @click.option("--by", "decided_by", default="command", show_default=True, help="Who decides, for the receipt.")
 @click.option("--yes", is_flag=True, help="With --tenant: do not ask.")
 def resolve(
@@ -70,6 +70,7 @@ def resolve(
     """Say what became of uncertain deliveries, by their ids or references or all of a tenant.
 
     Look at the vendor first: what is said to be not sent is sent again. Who said it, and when, stays on the receipt.
+    Times are by the tenant's clock unless they say otherwise (2026-11-01T12:00Z).
     """
     said = _said({Resolution.SENT: sent, Resolution.NOT_SENT: not_sent, Resolution.CANCEL: cancel})
     if bool(ids) == (tenant is not None):
@@ -82,7 +83,10 @@ def resolve(
         return
     with opened.database.read() as db:
         owner = tenants.tenant_by_slug(db, tenant)
-    _resolve_chosen(opened, _Chosen(owner.id, connection, since, until or opened.mint.now()), said, decided_by, yes)
+    chosen = _Chosen(
+        owner.id, connection, in_zone(since, owner.timezone), in_zone(until, owner.timezone) or opened.mint.now()
+    )
+    _resolve_chosen(opened, chosen, said, decided_by, yes)
 
 
 def _said(flags: Mapping[Resolution, bool]) -> Resolution:

@@ -192,6 +192,7 @@ class _Writer:
             notes=event.notes,
             values=event.values,
             unrendered=sorted(event.unrendered),
+            test=self._source.state == "test",
         )
 
     def _episode(self, draft: Draft) -> str | None:
@@ -243,7 +244,9 @@ class _Writer:
         earlier = self._accepted.get(event_id)
         if earlier is not None:
             return replace(earlier, duplicate=True)
-        verdicts = [_verdict_json(verdict) for verdict in events.verdicts_of(self._db, self._tenant_id, event_id)]
+        decided = events.verdicts_of(self._db, self._tenant_id, event_id)
+        # What a replay decided later is no answer to the message; the receipt shows it.
+        verdicts = [_verdict_json(verdict) for verdict in decided if verdict.planned_again_at is None]
         return AcceptedEvent(event_id, kind, duplicate=True, verdicts=verdicts)
 
     def _count_duplicate(self, trigger_id: str) -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, select, tuple_, update
 
 from plugin.domain.episode import Episode
+from plugin.domain.event import EventKind
 from plugin.store.tables import episodes, event_keys, event_values, events, trigger_bodies, triggers, verdicts
 
 # Building a statement costs more than running it.
@@ -54,10 +55,13 @@ class NewEvent:
     notes: Sequence[str]
     values: Mapping[str, Any]
     unrendered: Sequence[str]
+    test: bool = False
 
 
 @dataclass(frozen=True)
 class StoredVerdict:
+    """planned_again_at: when a replay has planned the event anew for this rule; None as the event came."""
+
     rule_id: str | None
     rule: str | None
     decision: str
@@ -66,6 +70,7 @@ class StoredVerdict:
     warnings: Sequence[str]
     delivery_id: str | None
     preview: Mapping[str, Any] | None
+    planned_again_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -206,6 +211,7 @@ def add_events(db: Connection, new: Sequence[tuple[str, NewEvent]]) -> None:
                 "episode_id": event.episode_id,
                 "planned": event.planned,
                 "notes": list(event.notes),
+                "test": event.test,
             }
             for tenant_id, event in new
         ],
@@ -261,6 +267,25 @@ def add_verdicts(db: Connection, new: Sequence[tuple[str, str, Sequence[StoredVe
         db.execute(_ADD_VERDICTS, rows)
 
 
+def add_later_verdict(db: Connection, tenant_id: str, event_id: str, stored: StoredVerdict) -> None:
+    """Add what was decided when an event was planned again; the verdicts before stay. The event must be held."""
+    position = db.execute(select(func.count()).where(verdicts.c.event_id == event_id)).scalar_one()
+    row = {"tenant_id": tenant_id, "event_id": event_id, "position": position, **vars(stored)}
+    db.execute(insert(verdicts), row)
+
+
+_HOLD_EVENT: Final = (
+    select(events.c.id)
+    .where(events.c.tenant_id == bindparam("tenant"), events.c.id == bindparam("event"))
+    .with_for_update(key_share=True)
+)
+
+
+def hold_event(db: Connection, tenant_id: str, event_id: str) -> None:
+    """Let nobody else make a delivery of this event by hand before this transaction ends."""
+    db.execute(_HOLD_EVENT, {"tenant": tenant_id, "event": event_id})
+
+
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
@@ -285,7 +310,10 @@ class StoredBody:
 
 @dataclass(frozen=True)
 class StoredEvent:
+    """values: empty where retention has removed them. test: its source was in state test when it came."""
+
     id: str
+    trigger_id: str
     position: int
     sender_id: str | None
     kind: str
@@ -296,37 +324,55 @@ class StoredEvent:
     episode_number: int | None
     planned: bool
     notes: Sequence[str]
+    test: bool
     values: Mapping[str, Any]
     unrendered: Sequence[str]
 
+    @property
+    def unit_id(self) -> str:
+        """What a rule asks for at most once: the episode that the event closes, else the event."""
+        return self.episode_id if self.episode_id is not None and EventKind(self.kind).closes else self.id
+
+
+_EVENTS: Final = (
+    select(
+        events.c.id,
+        events.c.trigger_id,
+        events.c.position,
+        events.c.sender_id,
+        events.c.kind,
+        events.c.vendor_kind,
+        events.c.happened_at,
+        events.c.subject,
+        events.c.episode_id,
+        episodes.c.number.label("episode_number"),
+        events.c.planned,
+        events.c.notes,
+        events.c.test,
+        event_values.c.placeholders.label("values"),
+        event_values.c.unrendered,
+    )
+    .outerjoin(episodes, episodes.c.id == events.c.episode_id)
+    .outerjoin(event_values, event_values.c.event_id == events.c.id)
+    .where(events.c.tenant_id == bindparam("tenant"))
+)
+_EVENTS_OF: Final = _EVENTS.where(events.c.trigger_id == bindparam("trigger")).order_by(events.c.position)
+_EVENT_BY_ID: Final = _EVENTS.where(events.c.id == bindparam("event"))
+
 
 def events_of(db: Connection, tenant_id: str, trigger_id: str) -> list[StoredEvent]:
-    """The events of one trigger in their order. Values are empty where retention has removed them."""
-    query = (
-        select(
-            events.c.id,
-            events.c.position,
-            events.c.sender_id,
-            events.c.kind,
-            events.c.vendor_kind,
-            events.c.happened_at,
-            events.c.subject,
-            events.c.episode_id,
-            episodes.c.number.label("episode_number"),
-            events.c.planned,
-            events.c.notes,
-            event_values.c.placeholders.label("values"),
-            event_values.c.unrendered,
-        )
-        .outerjoin(episodes, episodes.c.id == events.c.episode_id)
-        .outerjoin(event_values, event_values.c.event_id == events.c.id)
-        .where(events.c.tenant_id == tenant_id, events.c.trigger_id == trigger_id)
-        .order_by(events.c.position)
-    )
-    return [
-        StoredEvent(**{**row, "values": row["values"] or {}, "unrendered": row["unrendered"] or ()})
-        for row in db.execute(query).mappings()
-    ]
+    """The events of one trigger in their order."""
+    found = db.execute(_EVENTS_OF, {"tenant": tenant_id, "trigger": trigger_id})
+    return [_stored_event(row) for row in found.mappings()]
+
+
+def event_by_id(db: Connection, tenant_id: str, event_id: str) -> StoredEvent | None:
+    row = db.execute(_EVENT_BY_ID, {"tenant": tenant_id, "event": event_id}).mappings().one_or_none()
+    return _stored_event(row) if row is not None else None
+
+
+def _stored_event(row: RowMapping) -> StoredEvent:
+    return StoredEvent(**{**row, "values": row["values"] or {}, "unrendered": row["unrendered"] or ()})
 
 
 def verdicts_of(db: Connection, tenant_id: str, event_id: str) -> list[StoredVerdict]:
@@ -340,6 +386,7 @@ def verdicts_of(db: Connection, tenant_id: str, event_id: str) -> list[StoredVer
             verdicts.c.warnings,
             verdicts.c.delivery_id,
             verdicts.c.preview,
+            verdicts.c.planned_again_at,
         )
         .where(verdicts.c.tenant_id == tenant_id, verdicts.c.event_id == event_id)
         .order_by(verdicts.c.position)

@@ -41,6 +41,11 @@ def rules_of(db: Connection, tenant_id: str) -> list[BoundRule]:
     ]
 
 
+def names_ever(db: Connection, tenant_id: str) -> set[str]:
+    """The names of a tenant's rules, also of those that were removed."""
+    return set(db.execute(select(rules.c.name).where(rules.c.tenant_id == tenant_id)).scalars())
+
+
 def put_rule(db: Connection, tenant_id: str, values: Mapping[str, Any]) -> None:
     """Insert or change a rule by its id."""
     put_row(db, rules, tenant_id, values)

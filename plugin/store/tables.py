@@ -480,7 +480,7 @@ replay_items = Table(
     # The delivery to be made once more; NULL where an event is planned anew for a rule.
     Column("delivery_id", _ID),
     Column("event_id", _ID, nullable=False),
-    Column("rule_id", _ID, nullable=False),
+    Column("rule", _NAME, nullable=False),
     # `waiting`, `made` or `refused`.
     Column("state", String(10), nullable=False),
     Column("new_delivery_id", _ID),

@@ -185,8 +185,12 @@ def _event_card(record: EventRecord) -> EventCard:
         DeliveryCard(one, _called(one), replays.get(one.id))
         for one in sorted(record.deliveries, key=lambda one: one.created_at)
     ]
+    # A rule that was asked again by a replay has several verdicts; its deliveries came of the last one.
+    last = {verdict.rule: verdict for verdict in record.verdicts}
     made = [
-        VerdictCard(verdict, [card for card in cards if card.record.rule == verdict.rule])
+        VerdictCard(
+            verdict, [card for card in cards if card.record.rule == verdict.rule and last[verdict.rule] is verdict]
+        )
         for verdict in record.verdicts
     ]
     telling = [card for card in made if card.deliveries or card.verdict.preview or card.verdict.decision != Decision.NO]

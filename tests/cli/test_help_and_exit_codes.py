@@ -36,6 +36,7 @@ def test_every_command_of_the_contract_is_there() -> None:
     assert {" ".join(words) for words in every_command()} >= {
         "demo", "serve", "web", "worker", "migrate", "doctor", "apply", "export", "tenant create", "tenant list",
         "tenant remove", "tenant link", "tenant unlink", "trigger", "deliveries", "receipt", "replay", "cancel",
+        "deliveries resolve", "replay resume", "replay list", "replay show",
         "connection pause", "connection resume", "sandbox", "connectors", "forget",
     }  # fmt: skip
 

@@ -109,7 +109,7 @@ def test_a_rule_that_was_removed_is_told(acme):
     first = rejected(acme)
     acme.apply(ACME[: ACME.index("rules:")] + "rules: []\n")
 
-    with pytest.raises(NotAllowed, match="The rule csat has been removed"):
+    with pytest.raises(NotAllowed, match=r"Its rule has been removed.* It was named csat\."):
         replay(acme, first)
 
 
@@ -126,7 +126,7 @@ def test_a_mapping_that_fails_now_is_told(acme):
     first = rejected(acme)
     acme.apply(ACME.replace('"{{ person.email }}"', '"{{ person.phone }}"'))
 
-    with pytest.raises(NotAllowed, match="cannot be planned anew: email: is required"):
+    with pytest.raises(NotAllowed, match=r"cannot be planned anew.* email: is required"):
         replay(acme, first)
 
 

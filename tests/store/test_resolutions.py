@@ -1,16 +1,22 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from sqlalchemy import delete, select
 
 from plugin.domain.delivery import MOVES, DeliveryState, Resolution, Settlement
 from plugin.domain.outcome import Reason
-from plugin.store.claims import FinishedAttempt, claim, settle
+from plugin.store.claims import claim
 from plugin.store.resolutions import resolve, uncertain_deliveries
+from plugin.store.settling import Finished, FinishedAttempt
+from plugin.store.settling import settle as settle_all
 from plugin.store.tables import attempts, delivery_calls, lanes
 from tests.acme import ACME
+
+
+def settle(db, acme, row, settlement):
+    """Settle one call; whether it was applied."""
+    now = acme.clock()
+    return settle_all(db, [Finished(row, settlement, FinishedAttempt(now, outcome="any"))], now) != []
 
 
 @pytest.fixture
@@ -19,7 +25,7 @@ def uncertain(acme):
     acme.close("35", email="ada@example.com")
     with acme.parts.database.write() as db:
         [row] = claim(db, worker="one", now=acme.clock(), free=1, free_for_hanging=1)
-        settle(db, row, Settlement(DeliveryState.UNCERTAIN, Reason.NO_ANSWER), FinishedAttempt(acme.clock()))
+        settle(db, acme, row, Settlement(DeliveryState.UNCERTAIN, Reason.NO_ANSWER))
     acme.clock.advance(minutes=5)
     return row
 
@@ -111,7 +117,7 @@ def test_an_answer_that_comes_after_the_decision_is_only_recorded(acme, uncertai
 
     with acme.parts.database.write() as db:
         late = Settlement(DeliveryState.REJECTED, Reason.REFUSED, words="No such person")
-        assert settle(db, uncertain, late, FinishedAttempt(acme.clock())) is False
+        assert settle(db, acme, uncertain, late) is False
 
     delivery = acme.delivery()
     assert delivery.state == resolution.state
@@ -123,8 +129,8 @@ def test_an_answer_of_the_old_call_does_not_settle_the_new_one(acme, uncertain):
     with acme.parts.database.write() as db:
         [anew] = claim(db, worker="two", now=acme.clock(), free=1, free_for_hanging=1)
         late = Settlement(DeliveryState.ACCEPTED, Reason.DONE)
-        assert settle(db, uncertain, late, FinishedAttempt(acme.clock())) is False
-        assert settle(db, replace(anew), late, FinishedAttempt(acme.clock())) is True
+        assert settle(db, acme, uncertain, late) is False
+        assert settle(db, acme, anew, late) is True
         late_by_epoch = dict(db.execute(select(attempts.c.epoch, attempts.c.late)).all())
 
     assert late_by_epoch == {1: True, 2: False}
@@ -134,7 +140,7 @@ def test_a_second_uncertain_end_is_decided_on_its_own(acme, uncertain):
     say(acme, uncertain, Resolution.NOT_SENT)
     with acme.parts.database.write() as db:
         [anew] = claim(db, worker="two", now=acme.clock(), free=1, free_for_hanging=1)
-        settle(db, anew, Settlement(DeliveryState.UNCERTAIN, Reason.NO_ANSWER), FinishedAttempt(acme.clock()))
+        settle(db, acme, anew, Settlement(DeliveryState.UNCERTAIN, Reason.NO_ANSWER))
 
     say(acme, anew, Resolution.SENT)
 

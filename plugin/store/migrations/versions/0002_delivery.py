@@ -80,7 +80,7 @@ def _add_replays() -> None:
         sa.Column("tenant_id", sa.String(length=26), nullable=False),
         sa.Column("delivery_id", sa.String(length=26), nullable=True),
         sa.Column("event_id", sa.String(length=26), nullable=False),
-        sa.Column("rule_id", sa.String(length=26), nullable=False),
+        sa.Column("rule", sa.String(length=100), nullable=False),
         sa.Column("state", sa.String(length=10), nullable=False),
         sa.Column("new_delivery_id", sa.String(length=26), nullable=True),
         sa.Column("refusal", sa.String(length=20), nullable=True),
