@@ -13,7 +13,7 @@ from plugin.store import erasure
 from plugin.store.database import Database
 
 #: Receipts looked at in one transaction; a few milliseconds' work.
-BATCH: Final = 100
+BATCH: Final = 50
 #: How long a pass rests before the next one begins, seconds.
 REST: Final = 600.0
 #: Of the worker's time, no more than this part goes into it.
