@@ -16,7 +16,7 @@ from benchmarks.installation import STORES, postgresql_version
 from benchmarks.profiler import profiling
 from benchmarks.profiler import show as show_profile
 
-NAMES = ("accept", "deliver", "both", "backlog", "neighbours", "memory")
+NAMES = ("accept", "deliver", "both", "backlog", "neighbours", "latency", "memory")
 
 
 @click.command()

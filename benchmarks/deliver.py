@@ -55,7 +55,7 @@ def measure(scope: Scope) -> Result:
     with vendor(0.0, _DELAY) as sink, installation(scope.store, sink.origins) as place:
         instant, slow = sink.origins
         stocks = {origin: _stock(place, slug, origin) for slug, origin in (("instant", instant), ("slow", slow))}
-        for setting in SETTINGS:
+        for setting in SETTINGS[1:3] if scope.quick else SETTINGS:
             origin = slow if setting.delay else instant
             calls = scope.calls(setting.calls)
             ours, bare = f"{setting.words}: worker, {scope.store}", f"{setting.words}: bare loop"

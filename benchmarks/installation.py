@@ -130,7 +130,7 @@ def installation(store: str, origins: Sequence[str] = ()) -> Iterator[Installati
             "LOG_FORMAT": "json",
         }
         parts = _open(environment)
-        stack.callback(parts.database.close)
+        stack.callback(parts.close)
         migrate(parts.database)
         yield Installation(store, environment, parts, store_pid)
 
