@@ -25,7 +25,7 @@ from plugin.metrics import FLUSH_EVERY, Meter
 from plugin.metrics.catalogue import ATTEMPTS, CALL_SECONDS, CLAIM_SECONDS, CLAIMED, DUE_TO_CLAIM_SECONDS, SETTLED
 from plugin.pipeline.deliver import SLOW, Claim, Deliverer
 from plugin.pipeline.retention import Retention
-from plugin.store import counters, deliveries, events, lanes, leases, links, workers
+from plugin.store import counters, deliveries, lanes, leases, links, workers
 from plugin.store.database import Database
 from plugin.store.settling import Finished
 from plugin.wake import WakeListener
@@ -295,7 +295,6 @@ class Worker:
             stale = deliveries.stale_behind_pauses(db, now)
         with self._database.write() as db:
             deliveries.expire(db, stale, now)
-            events.forget_old_keys(db, now, limit=500)
             links.remove_stale_sessions(db, now)
             workers.forget_silent(db, now - _SILENT)
             counters.fold(db)

@@ -11,8 +11,8 @@ import click
 
 from plugin.app import Config, Parts
 from plugin.cli.progress import progress_bar
-from plugin.cli.session import parts
-from plugin.errors import NotAllowed
+from plugin.cli.session import configuration, open_for_command, parts
+from plugin.errors import NotAllowed, NotFound
 from plugin.store import workers
 from plugin.store.backup import back_up
 from plugin.store.restored import hold_waiting, release_copy, tenant_ids
@@ -30,12 +30,14 @@ def backup(file: Path, force: bool) -> None:
 
     FILE is one state of everything but the keys. See docs/operating.md for putting it back.
     """
-    opened = parts()
+    opened = open_for_command(configuration())
     if not isinstance(opened.database, SqliteDatabase):
         raise NotAllowed(
             "This command copies SQLite databases. For PostgreSQL run: pg_dump --format=custom --file=FILE DATABASE; "
             "keep SECRET_KEYS and DATA_KEYS as well, apart from it: without them its secrets cannot be read."
         )
+    if not opened.database.is_there:
+        raise NotFound(f"There is no database at {opened.database.place} to be copied.")
     with progress_bar("Copying pages") as show:
         made = back_up(opened.database.path, file, replace=force, progress=show)
     click.echo(f"{made.path}: {made.size:,} bytes, schema {made.schema}, checked.")

@@ -18,7 +18,7 @@ from plugin.store import connections, erasure, sources, tenants, workers
 from plugin.store.filesystem import filesystem_kind, is_shared
 from plugin.store.opening import sqlite_path
 from plugin.store.postgresql import OLDEST_SERVER
-from plugin.store.restored import refuse_unanswered_copy
+from plugin.store.restored import copy_problem
 from plugin.store.schema import schema_problem
 from plugin.store.server import CONNECTIONS_OF_A_PROCESS, Server, about_server
 from plugin.store.sqlite import has_wal_reset_bug
@@ -110,8 +110,9 @@ def check_database(parts: Parts) -> Iterator[Finding]:
 def check_copy(parts: Parts) -> Iterator[Finding]:
     """Whether this is a backup put back, of which nobody has said what becomes of what waited."""
     with parts.database.read() as db:
-        refuse_unanswered_copy(db)
-    yield from ()
+        problem = copy_problem(db)
+    if problem is not None:
+        yield "fault", problem
 
 
 def check_server(parts: Parts) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from plugin.cli.ports import url_of, wait_until_free
 from plugin.cli.session import configuration, open_for_command, parts
 from plugin.cli.supervise import Supervisor, stop_on_signals, watch_lifeline
 from plugin.sandbox.server import Sandbox
-from plugin.store.restored import refuse_unanswered_copy
+from plugin.store.restored import refuse_undecided_copy
 from plugin.store.schema import migrate as migrate_schema
 from plugin.web.server import run_web
 
@@ -28,7 +28,7 @@ def serve(host: str, port: int) -> None:
     """
     opened = parts(create=True)
     with opened.database.read() as db:
-        refuse_unanswered_copy(db)
+        refuse_undecided_copy(db)
     opened.database.close()
     wait_until_free(host, port)
     click.echo(f"survey-plugin serves {url_of(host, port)} (Ctrl-C stops it)", err=True)
@@ -60,7 +60,7 @@ def worker() -> None:
     """Run a worker only: it makes the survey calls that are due."""
     opened = parts()
     with opened.database.read() as db:
-        refuse_unanswered_copy(db)
+        refuse_undecided_copy(db)
     stop = stop_on_signals()
     watch_lifeline(stop.set)
     with opened.outbound() as outbound:

@@ -9,11 +9,13 @@ from typing import Final
 import structlog
 
 from plugin.domain.identity import Mint, first_id
-from plugin.store import erasure
+from plugin.store import erasure, events
 from plugin.store.database import Database
 
 #: Receipts looked at in one transaction; a few milliseconds' work.
 BATCH: Final = 50
+#: Keys of events dropped in one transaction.
+KEYS: Final = 500
 #: How long a pass rests before the next one begins, seconds.
 REST: Final = 600.0
 #: Of the worker's time, no more than this part goes into it.
@@ -23,7 +25,7 @@ log = structlog.get_logger()
 
 
 class Retention:
-    """Empties old receipts, but not while a delivery of theirs is still to be decided.
+    """Empties old receipts, but none with a delivery that is still to be decided; and drops the keys of old events.
 
     Any number of workers may do it at once: each receipt is taken by one of them. After a crash it begins anew, and
     finds only what is left. days: how long payloads and personal values are kept. monotonic: seconds.
@@ -49,23 +51,32 @@ class Retention:
         self._next = now + (REST if is_over else (now - began) * (1 / _SHARE - 1))
 
     def _do_batch(self) -> bool:
-        """Look at one batch; whether the pass is over."""
+        """Do the next batch, wherever there is one; whether the pass is over."""
         before = first_id(self._mint.now() - self._age)
-        with self._database.read() as db:
-            old, last = erasure.old_receipts(db, self._trace, after=self._after, before=before, limit=BATCH)
-        if old:
-            with self._database.write() as db:
-                settled = erasure.take_settled(db, old)
-                erasure.empty_receipts(db, settled, self._mint.now(), "retention")
-            self._emptied += len(settled)
-        return self._go_on(last)
+        while self._trace < len(erasure.TRACES):
+            with self._database.read() as db:
+                old, last = erasure.old_receipts(db, self._trace, after=self._after, before=before, limit=BATCH)
+            if last is not None:
+                self._after = last
+                self._empty(old)
+                return False
+            self._trace, self._after = self._trace + 1, ""
+        return self._forget_keys()
 
-    def _go_on(self, last: str | None) -> bool:
-        if last is not None:
-            self._after = last
-            return False
-        self._trace, self._after = self._trace + 1, ""
-        if self._trace < len(erasure.TRACES):
+    def _empty(self, old: list[str]) -> None:
+        with self._database.write() as db:
+            settled = erasure.take_settled(db, old)
+            erasure.empty_receipts(db, settled, self._mint.now(), "retention")
+        self._emptied += len(settled)
+
+    def _forget_keys(self) -> bool:
+        """Drop what told repeated events, where its own time is over; whether all such has gone."""
+        now = self._mint.now()
+        with self._database.read() as db:
+            is_over = not events.has_old_keys(db, now)
+        if not is_over:
+            with self._database.write() as db:
+                events.forget_old_keys(db, now, KEYS)
             return False
         if self._emptied:
             log.info("retention removed values", receipts=self._emptied)

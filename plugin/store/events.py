@@ -96,10 +96,24 @@ class NewEpisode:
 # --- forgetting -------------------------------------------------------------------------------------------------------
 
 
-def forget_old_keys(db: Connection, now: datetime, limit: int) -> int:
-    """Drop event keys whose time is over, at most `limit`; gives how many."""
-    old = select(event_keys.c.source_id, event_keys.c.key).where(event_keys.c.forget_at <= now).limit(limit)
-    return db.execute(delete(event_keys).where(tuple_(event_keys.c.source_id, event_keys.c.key).in_(old))).rowcount
+_OLD_KEYS: Final = (
+    select(event_keys.c.source_id, event_keys.c.key)
+    .where(event_keys.c.forget_at <= bindparam("now"))
+    .order_by(event_keys.c.forget_at)
+    .limit(bindparam("most"))
+)
+
+
+def has_old_keys(db: Connection, now: datetime) -> bool:
+    """Whether there are event keys whose time is over."""
+    return db.execute(_OLD_KEYS, {"now": now, "most": 1}).first() is not None
+
+
+def forget_old_keys(db: Connection, now: datetime, most: int) -> int:
+    """Drop event keys whose time is over, at most so many; gives how many. Other workers take others."""
+    old = _OLD_KEYS.with_for_update(skip_locked=True)
+    statement = delete(event_keys).where(tuple_(event_keys.c.source_id, event_keys.c.key).in_(old))
+    return db.execute(statement, {"now": now, "most": most}).rowcount
 
 
 # --- episodes ---------------------------------------------------------------------------------------------------------

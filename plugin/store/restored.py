@@ -19,16 +19,23 @@ BACKUP_MARK: Final = 0x53565942
 _AT_ONCE: Final = 500
 
 
-def refuse_unanswered_copy(db: Connection) -> None:
-    """Raise NotAllowed for a copy that `backup` made and for which nobody has said yet what becomes of what waited.
-
-    Only SQLite copies can be told from other databases.
+def copy_problem(db: Connection) -> str | None:
+    """Why no worker may deliver from this database: it is a copy that `backup` made, and nobody has said yet what
+    becomes of what waited in it. None for any other; only SQLite copies can be told.
     """
-    if db.dialect.name == "sqlite" and db.exec_driver_sql("PRAGMA application_id").scalar_one() == BACKUP_MARK:
-        raise NotAllowed(
-            "This database was put back from a backup; what waited when it was made may have been sent since. Run "
-            "survey-plugin restored --hold to decide on each, or survey-plugin restored --send to send them all."
-        )
+    if db.dialect.name != "sqlite" or db.exec_driver_sql("PRAGMA application_id").scalar_one() != BACKUP_MARK:
+        return None
+    return (
+        "This database was put back from a backup; what waited when it was made may have been sent since. Run "
+        "survey-plugin restored --hold to decide on each, or survey-plugin restored --send to send them all."
+    )
+
+
+def refuse_undecided_copy(db: Connection) -> None:
+    """Raise NotAllowed where `copy_problem` has something to say."""
+    problem = copy_problem(db)
+    if problem is not None:
+        raise NotAllowed(problem)
 
 
 def release_copy(db: Connection) -> None:

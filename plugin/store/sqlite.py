@@ -8,6 +8,7 @@ and `checkpoint()`, called by the worker, holds the turn as writers do.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -48,8 +49,10 @@ class SqliteDatabase(Database):
         folder = self.path.parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            # It holds people's values: nobody else of this machine may read it, nor what SQLite keeps beside it.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError as error:
-            raise StoreUnavailable(f"The database's folder {folder} cannot be made: {error.strerror}.") from error
+            raise StoreUnavailable(f"The database cannot be made in folder {folder}: {error.strerror}.") from error
 
     def checkpoint(self) -> None:
         with self._translated(), self._turn_to_write(), self._engine.connect() as connection:

@@ -55,7 +55,7 @@ def test_what_its_rule_would_rather_send_twice_is_sent(acme):
 
 def test_a_live_database_is_not_taken_for_a_copy(database):
     with database.read() as db:
-        restored.refuse_unanswered_copy(db)
+        restored.refuse_undecided_copy(db)
 
 
 def test_a_copy_is_refused_until_it_is_released(database):
@@ -66,13 +66,13 @@ def test_a_copy_is_refused_until_it_is_released(database):
             return
         db.exec_driver_sql(f"PRAGMA application_id = {restored.BACKUP_MARK}")
     with database.read() as db, pytest.raises(NotAllowed, match="restored --hold"):
-        restored.refuse_unanswered_copy(db)
+        restored.refuse_undecided_copy(db)
 
     with database.write() as db:
         restored.release_copy(db)
 
     with database.read() as db:
-        restored.refuse_unanswered_copy(db)
+        restored.refuse_undecided_copy(db)
 
 
 def test_what_was_held_and_was_not_sent_is_sent_when_a_person_says_so(acme):

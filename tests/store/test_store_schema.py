@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import stat
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -41,6 +43,15 @@ def test_migrating_makes_the_folder_and_says_what_it_did(empty):
 
     assert (before, after) == (None, "0002")
     assert empty.path.exists()
+
+
+def test_only_its_owner_can_read_a_new_database(empty):
+    migrate(empty)
+
+    with empty.write():
+        files = [path for path in empty.path.parent.iterdir() if path.name.startswith(empty.path.name)]
+        assert len(files) >= 3
+        assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
 
 
 def test_migrating_twice_is_harmless(empty):
