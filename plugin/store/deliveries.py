@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, func, or_, select, update
 
 from plugin.domain.delivery import DeliveryState
 from plugin.domain.outcome import Reason
 from plugin.store import counters, lanes
+from plugin.store.bulk import insert_rows
 from plugin.store.tables import connections, deliveries, delivery_calls, rules
 from plugin.store.tables import lanes as lane_rows
 
@@ -48,16 +49,13 @@ def add_delivery(db: Connection, tenant_id: str, new: NewDelivery) -> None:
     add_deliveries(db, [(tenant_id, new)])
 
 
-_ADD: Final = insert(deliveries)
-_ADD_CALLS: Final = insert(delivery_calls)
-
-
 def add_deliveries(db: Connection, new: Sequence[tuple[str, NewDelivery]]) -> None:
     """Store promises, each with the id of its tenant, and let their lanes know when they are due."""
     if not new:
         return
-    db.execute(
-        _ADD,
+    insert_rows(
+        db,
+        deliveries,
         [
             {
                 "id": one.id,
@@ -79,8 +77,9 @@ def add_deliveries(db: Connection, new: Sequence[tuple[str, NewDelivery]]) -> No
             for tenant_id, one in new
         ],
     )
-    db.execute(
-        _ADD_CALLS,
+    insert_rows(
+        db,
+        delivery_calls,
         [
             {
                 "delivery_id": one.id,

@@ -11,16 +11,8 @@ from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, 
 
 from plugin.domain.episode import Episode
 from plugin.domain.event import EventKind
+from plugin.store.bulk import insert_rows
 from plugin.store.tables import episodes, event_keys, event_values, events, trigger_bodies, triggers, verdicts
-
-# Building a statement costs more than running it.
-_ADD_TRIGGERS: Final = insert(triggers)
-_ADD_BODIES: Final = insert(trigger_bodies)
-_ADD_EVENTS: Final = insert(events)
-_ADD_VALUES: Final = insert(event_values)
-_ADD_KEYS: Final = insert(event_keys)
-_ADD_VERDICTS: Final = insert(verdicts)
-_BEGIN_EPISODES: Final = insert(episodes)
 
 
 @dataclass(frozen=True)
@@ -122,8 +114,9 @@ def forget_old_keys(db: Connection, now: datetime, most: int) -> int:
 def begin_episodes(db: Connection, new: Sequence[NewEpisode]) -> None:
     if not new:
         return
-    db.execute(
-        _BEGIN_EPISODES,
+    insert_rows(
+        db,
+        episodes,
         [
             {
                 "id": one.episode.id,
@@ -164,8 +157,9 @@ def add_triggers(db: Connection, new: Sequence[tuple[str, NewTrigger]]) -> None:
     """Store triggers, each with the id of its tenant."""
     if not new:
         return
-    db.execute(
-        _ADD_TRIGGERS,
+    insert_rows(
+        db,
+        triggers,
         [
             {
                 "id": trigger.id,
@@ -180,8 +174,9 @@ def add_triggers(db: Connection, new: Sequence[tuple[str, NewTrigger]]) -> None:
             for tenant_id, trigger in new
         ],
     )
-    db.execute(
-        _ADD_BODIES,
+    insert_rows(
+        db,
+        trigger_bodies,
         [
             {
                 "trigger_id": trigger.id,
@@ -208,8 +203,9 @@ def add_events(db: Connection, new: Sequence[tuple[str, NewEvent]]) -> None:
     """Store events with their values, each with the id of its tenant; `remember` their keys as well."""
     if not new:
         return
-    db.execute(
-        _ADD_EVENTS,
+    insert_rows(
+        db,
+        events,
         [
             {
                 "id": event.id,
@@ -230,8 +226,9 @@ def add_events(db: Connection, new: Sequence[tuple[str, NewEvent]]) -> None:
             for tenant_id, event in new
         ],
     )
-    db.execute(
-        _ADD_VALUES,
+    insert_rows(
+        db,
+        event_values,
         [
             {
                 "event_id": event.id,
@@ -258,7 +255,7 @@ def remember(db: Connection, new: Sequence[NewKey]) -> None:
         }
         for key in new
     ]
-    db.execute(_ADD_KEYS, rows)
+    insert_rows(db, event_keys, rows)
 
 
 def forget_key(db: Connection, tenant_id: str, source_id: str, key: str) -> None:
@@ -278,7 +275,7 @@ def add_verdicts(db: Connection, new: Sequence[tuple[str, str, Sequence[StoredVe
         for position, verdict in enumerate(stored)
     ]
     if rows:
-        db.execute(_ADD_VERDICTS, rows)
+        insert_rows(db, verdicts, rows)
 
 
 def add_later_verdict(db: Connection, tenant_id: str, event_id: str, stored: StoredVerdict) -> None:
