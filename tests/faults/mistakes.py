@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import sys
 import threading
 import time
@@ -132,6 +133,16 @@ def repeat_what_is_uncertain() -> None:
     leases.recover = recover_by_repeating
 
 
+def stop_without_draining() -> None:
+    """A worker that is told to stop does not wait for its calls."""
+    from plugin.worker import Worker
+
+    def leave(_self: Worker) -> None:
+        os._exit(0)
+
+    Worker._drain = leave
+
+
 MISTAKES: Mapping[str, Callable[[], None]] = {
     "acknowledge before commit": acknowledge_before_commit,
     "settle without epoch": settle_without_epoch,
@@ -140,4 +151,5 @@ MISTAKES: Mapping[str, Callable[[], None]] = {
     "synchronous off": synchronous_off,
     "synchronous commit off": synchronous_commit_off,
     "repeat what is uncertain": repeat_what_is_uncertain,
+    "stop without draining": stop_without_draining,
 }

@@ -77,14 +77,19 @@ def sleep_web(trial: Trial) -> None:
 
 
 def sleep_web_while_writing(trial: Trial) -> None:
-    """One of two web parts sleeps past the lease within a write transaction: the others wait for it or do without."""
+    """One of two web parts sleeps past the lease within a write transaction: the others wait for it or do without.
+
+    The vendor is slow, so its lanes are busy when the sleeper looks at them, and may be at rest when it commits.
+    """
+    trial.behaviour.latency = 0.5
     freeze = trial.folder / "freeze"
     port = free_port()
     sleeper = trial.start("web", port=port, **{"freeze writing": str(freeze)})
     trial.installation.wait_for_web(port)
     trial.desk.ports = [trial.installation.port, port]
+    nth = trial.some_number()
+    trial.at_acknowledgement = lambda number: freeze.touch() if number == nth else None
     trial.begin()
-    freeze.touch()
     sleeper.wait_frozen(STRIKE)
     time.sleep((trial.lease or 45.0) + 2.0)
     sleeper.thaw()
