@@ -20,7 +20,7 @@ from plugin.pipeline.setups import Setups
 from plugin.pipeline.visits import Visits
 from plugin.redaction import Secret, mask_secrets, mask_unknown_secrets
 from plugin.registry import InboundRequest
-from plugin.store import events, tenants
+from plugin.store import intake, tenants
 from plugin.store.database import WRITE_WAIT, Database
 from plugin.store.recall import Memory, Question, recall
 from plugin.store.sources import StoredSource
@@ -115,7 +115,7 @@ class Acceptor:
         self,
         setup: Setup,
         request: InboundRequest,
-        trigger: events.NewTrigger,
+        trigger: intake.NewTrigger,
         parsed: Sequence[Event],
         *,
         key: str | None,
@@ -183,11 +183,11 @@ class Acceptor:
 
     def _new_trigger(
         self, source: StoredSource, request: InboundRequest, credentials: registry.Credentials, now: datetime
-    ) -> events.NewTrigger:
+    ) -> intake.NewTrigger:
         module = registry.source(source.kind)
         find_mark = getattr(module, "replay_mark", None)
         mark = find_mark(request, credentials) if find_mark is not None and credentials else None
-        return events.NewTrigger(
+        return intake.NewTrigger(
             id=self._mint.id(),
             source_id=source.id,
             received_at=now,
@@ -198,14 +198,14 @@ class Acceptor:
             body=request.body,
         )
 
-    def _keep_unreadable(self, source: StoredSource, trigger: events.NewTrigger, key: str | None, detail: str) -> None:
+    def _keep_unreadable(self, source: StoredSource, trigger: intake.NewTrigger, key: str | None, detail: str) -> None:
         kept = replace(trigger, replay_mark=None, cause="unreadable", cause_detail=detail)
         notes = self._visits.due(source, HTTPStatus.BAD_REQUEST, trigger.received_at, key=key)
         with self._database.write() as db:
             # Nobody removes the tenant meanwhile.
             if not tenants.versions(db, [source.tenant_id]):
                 raise SourceGone("This tenant does not exist any more.")
-            events.add_triggers(db, [(source.tenant_id, kept)])
+            intake.add_triggers(db, [(source.tenant_id, kept)])
             for note in notes:
                 note(db)
 

@@ -13,7 +13,7 @@ from plugin.domain.episode import Episode, same_episode
 from plugin.domain.event import Event, EventKind
 from plugin.domain.identity import Mint
 from plugin.pipeline.plan import Circumstances, PlannedVerdict, plan_event
-from plugin.store.events import NewTrigger
+from plugin.store.intake import NewTrigger
 from plugin.store.recall import KnownEvent, Memory, Question
 from plugin.store.rules import BoundRule
 from plugin.store.sources import StoredSource

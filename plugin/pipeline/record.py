@@ -15,7 +15,7 @@ from plugin.domain.schedule import window_of
 from plugin.pipeline.draft import Draft, EpisodeDecision, Setup, decide_episode, digest, left_by, status_of
 from plugin.pipeline.plan import PlannedCall, PlannedVerdict
 from plugin.registry import InboundAnswer
-from plugin.store import deliveries, events, tenants
+from plugin.store import deliveries, events, intake, tenants
 from plugin.store.recall import KnownEvent, Memory, Question, recall
 
 
@@ -54,7 +54,7 @@ class Entry:
     """A message with what was planned for it, ready to be stored. notes: to be written beside it."""
 
     setup: Setup
-    trigger: events.NewTrigger
+    trigger: intake.NewTrigger
     question: Question
     drafts: Sequence[Draft]
     notes: Sequence[Callable[[Connection], None]] = ()
@@ -83,11 +83,11 @@ def record(db: Connection, entries: Sequence[Entry], mint: Mint) -> list[Accepta
 class _Rows:
     """What is to be written, so that each table is written once for all messages of a transaction."""
 
-    new_triggers: list[tuple[str, events.NewTrigger]] = field(default_factory=list)
-    new_episodes: list[events.NewEpisode] = field(default_factory=list)
-    new_events: list[tuple[str, events.NewEvent]] = field(default_factory=list)
+    new_triggers: list[tuple[str, intake.NewTrigger]] = field(default_factory=list)
+    new_episodes: list[intake.NewEpisode] = field(default_factory=list)
+    new_events: list[tuple[str, intake.NewEvent]] = field(default_factory=list)
     new_verdicts: list[tuple[str, str, Sequence[events.StoredVerdict]]] = field(default_factory=list)
-    new_keys: list[events.NewKey] = field(default_factory=list)
+    new_keys: list[intake.NewKey] = field(default_factory=list)
     new_deliveries: list[tuple[str, deliveries.NewDelivery]] = field(default_factory=list)
     #: What changes rows that are there already.
     changes: list[Callable[[Connection], None]] = field(default_factory=list)
@@ -98,11 +98,11 @@ class _Rows:
 
     def write(self, db: Connection) -> None:
         """Rows that others refer to come first."""
-        events.add_triggers(db, self.new_triggers)
-        events.begin_episodes(db, self.new_episodes)
-        events.add_events(db, self.new_events)
-        events.add_verdicts(db, self.new_verdicts)
-        events.remember(db, self.new_keys)
+        intake.add_triggers(db, self.new_triggers)
+        intake.begin_episodes(db, self.new_episodes)
+        intake.add_events(db, self.new_events)
+        intake.add_verdicts(db, self.new_verdicts)
+        intake.remember(db, self.new_keys)
         deliveries.add_deliveries(db, self.new_deliveries)
         for change in self.changes:
             change(db)
@@ -167,7 +167,7 @@ class _Writer:
         self.rows.new_verdicts.append((self._tenant_id, event_id, stored))
         if self._memory.is_over(self._source.id, draft.key, self._trigger.received_at):
             events.forget_key(self._db, self._tenant_id, self._source.id, draft.key)
-        self.rows.new_keys.append(events.NewKey(self._tenant_id, self._source.id, draft.key, event_id, draft.forget_at))
+        self.rows.new_keys.append(intake.NewKey(self._tenant_id, self._source.id, draft.key, event_id, draft.forget_at))
         known = KnownEvent(event_id, self._trigger.id, event.kind)
         self._memory.put_event(self._source.id, draft.key, known, draft.forget_at)
         verdicts = [_verdict_json(verdict) for verdict in stored]
@@ -175,9 +175,9 @@ class _Writer:
         self._accepted[event_id] = accepted
         return accepted
 
-    def _new_event(self, position: int, draft: Draft, episode_id: str | None) -> events.NewEvent:
+    def _new_event(self, position: int, draft: Draft, episode_id: str | None) -> intake.NewEvent:
         event = draft.event
-        return events.NewEvent(
+        return intake.NewEvent(
             id=draft.event_id,
             trigger_id=self._trigger.id,
             source_id=self._source.id,
@@ -214,7 +214,7 @@ class _Writer:
             raise Outdated
         if current.begins:
             self.rows.new_episodes.append(
-                events.NewEpisode(self._tenant_id, source.id, event.subject, planned, self._trigger.received_at)
+                intake.NewEpisode(self._tenant_id, source.id, event.subject, planned, self._trigger.received_at)
             )
         else:
             self._change(events.note_status, planned.id, status_of(event))

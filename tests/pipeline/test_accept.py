@@ -11,7 +11,7 @@ from plugin.domain.identity import Mint
 from plugin.errors import NotFound, SignatureInvalid, StoreUnavailable
 from plugin.pipeline.accept import Acceptor, UnreadableKept
 from plugin.registry import InboundRequest
-from plugin.store import events, tenants
+from plugin.store import intake, tenants
 from plugin.store.tables import tenants as tenants_table
 from tests.acme import ACME, Acme, closing, sign_zendesk, states, verdicts
 
@@ -654,8 +654,8 @@ def test_one_message_that_cannot_be_stored_keeps_none_of_the_others_from_it(acme
             raise RuntimeError("nobody can store this")
         add_events(db, new)
 
-    add_events = events.add_events
-    monkeypatch.setattr(events, "add_events", refuse)
+    add_events = intake.add_events
+    monkeypatch.setattr(intake, "add_events", refuse)
 
     def send(number):
         try:
