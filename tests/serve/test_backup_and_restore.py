@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import threading
@@ -14,7 +13,8 @@ import pytest
 
 from tests.serve.program import ListeningVendor, Program, wait_until
 
-pytestmark = pytest.mark.slow
+# Some ten commands and two installations, one after the other.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @contextmanager
@@ -66,8 +66,7 @@ def test_a_backup_made_under_load_is_put_back_and_sends_nothing_twice(
     shutil.copy(program.folder / "copy.db", other.folder / "data" / "plugin.db")
     shutil.copy(program.folder / "data" / "keys.env", other.folder / "data" / "keys.env")
     try:
-        for command in (("serve", "--port", str(other.port)), ("worker",)):
-            assert "restored --hold" in other.run(*command, code=1).stderr
+        assert "restored --hold" in other.run("serve", "--port", str(other.port), code=1).stderr
         called = len(vendor.requests)
         assert "Held as uncertain: " in other.run("restored", "--hold").stdout
         other.start()
@@ -79,7 +78,7 @@ def test_a_backup_made_under_load_is_put_back_and_sends_nothing_twice(
         kept = {one.trigger_id: one for one in other.deliveries()}
         assert set(before) <= kept.keys()
         assert kept[last].state in {"uncertain", "claimed"}
-        assert json.loads(other.run("receipt", last, "--json").stdout)["id"] == last
+        assert f"Receipt {last}" in other.run("receipt", last).stdout
         assert other.run("doctor").stdout.endswith("No fault found.\n")
     finally:
         other.close()
