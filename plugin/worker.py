@@ -10,7 +10,6 @@ import queue
 import random
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -305,10 +304,7 @@ class Worker:
 
 
 def _tell(finished: Sequence[Finished]) -> None:
-    """One line for all that was accepted, which is the rule, and one for each call that was not."""
-    accepted = Counter(item.row.vendor for item in finished if item.settlement.state is DeliveryState.ACCEPTED)
-    for vendor, count in accepted.items():
-        log.info("deliveries accepted", vendor=vendor, count=count)
+    """A line for each call that was not accepted. The others are many, and metrics and receipts have them."""
     for item in finished:
         if item.settlement.state is not DeliveryState.ACCEPTED:
             log.info(

@@ -19,6 +19,8 @@ from plugin.store.deliveries import cancel_waiting, expire, head_of_lane
 from plugin.store.lanes import DueLane
 from plugin.store.tables import attempts, deliveries, delivery_calls, rules
 
+#: What a lane may get at once, in its turn, although many lanes are due.
+_FEW: Final = 4
 #: Where stale deliveries are met, so many of the lane are looked through for more.
 _STALE_AT_ONCE: Final = 32
 
@@ -78,6 +80,11 @@ def claim(
     return claimed
 
 
+def _fair(senders: int, lanes_: int) -> int:
+    """How many of the free senders each lane gets in a round; a few at once, since each lane looked at has its cost."""
+    return max(senders // max(lanes_, 1), min(_FEW, senders // 2), 1)
+
+
 class _Shares:
     """How the free senders are shared among lanes: alike in each round, until none is free or no lane has more."""
 
@@ -106,8 +113,8 @@ class _Shares:
         """How many deliveries each lane may give now; empty when there is nothing more to share out."""
         asked: dict[str, int] = {}
         left, left_for_hanging = self._free, self._free_for_hanging
-        fair = max(left // len(self._hungry), 1) if self._hungry else 0
-        fair_for_hanging = max(left_for_hanging // max(sum(lane.hanging for lane in self._hungry), 1), 1)
+        fair = _fair(left, len(self._hungry))
+        fair_for_hanging = _fair(left_for_hanging, sum(lane.hanging for lane in self._hungry))
         for lane in self._hungry:
             share = min(fair, left, self._room[lane.connection_id])
             if lane.hanging:
