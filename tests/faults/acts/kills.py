@@ -19,6 +19,7 @@ from tests.faults.vendor import Request
 def kill_worker(trial: Trial) -> None:
     """At any moment."""
     _, worker = trial.begin()
+    trial.wait_for_calls()
     trial.wait_a_while()
     _kill_worker(trial, worker)
     trial.start("worker")

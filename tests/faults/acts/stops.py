@@ -18,16 +18,18 @@ _WHILE: Final = 8.0
 
 def stop_worker(trial: Trial) -> None:
     """SIGTERM: calls under way are settled, and nothing is uncertain."""
+    trial.behaviour.latency = 0.3
     _, worker = trial.begin()
-    trial.wait_a_while()
+    trial.wait_for_calls()
     worker.terminate()
     trial.start("worker")
 
 
 def stop_serve(trial: Trial) -> None:
     """SIGTERM for web and worker at once: what was promised waits for the next start."""
+    trial.behaviour.latency = 0.3
     serve = begin_serve(trial)
-    trial.wait_a_while()
+    trial.wait_for_calls()
     serve.terminate()
     trial.start("serve")
 
