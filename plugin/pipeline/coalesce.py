@@ -31,11 +31,11 @@ class Coalescer(Generic[Item, Answer]):
         with self._lock:
             self._waiting.append(ticket)
             ticket.leads, self._is_led = not self._is_led, True
-        if not ticket.leads:
-            if not ticket.called.wait(patience) and self._leave(ticket):
+        if not ticket.leads and not ticket.is_called(patience):
+            if self._leave(ticket):
                 raise TimeoutError
             # The work is under way, and has time limits of its own.
-            ticket.called.wait()
+            ticket.is_called()
         if ticket.leads:
             self._lead()
         return ticket.result()
@@ -62,13 +62,13 @@ class Coalescer(Generic[Item, Answer]):
         finally:
             self._call_next()
             for ticket in batch:
-                ticket.called.set()
+                ticket.call()
 
     def _call_next(self) -> None:
         with self._lock:
             if self._waiting:
                 self._waiting[0].leads = True
-                self._waiting[0].called.set()
+                self._waiting[0].call()
             else:
                 self._is_led = False
 
@@ -79,9 +79,20 @@ class _Ticket(Generic[Item, Answer]):
     def __init__(self, item: Item) -> None:
         self.item = item
         self.leads = False
-        self.called = threading.Event()
         self.answers: list[Answer] = []
         self.error: Exception | None = None
+        # Closed until the caller is called. A bare lock: an Event is made of three of them, for each request anew.
+        self._door = threading.Lock()
+        self._door.acquire()  # opened by somebody else
+
+    def call(self) -> None:
+        """Wake the caller. One who leads finds the door open the second time as well."""
+        if self._door.locked():
+            self._door.release()
+
+    def is_called(self, patience: float = -1) -> bool:
+        """Wait to be called, `patience` seconds or as long as it takes; whether that came."""
+        return self._door.acquire(timeout=patience)
 
     def result(self) -> Answer:
         if self.error is not None:
