@@ -19,7 +19,7 @@ import structlog
 
 from plugin.domain.delivery import CALL_DEADLINE, DeliveryState
 from plugin.domain.identity import Mint
-from plugin.errors import StoreUnavailable
+from plugin.errors import StoreConflict, StoreUnavailable
 from plugin.metrics import FLUSH_EVERY, Meter
 from plugin.metrics.catalogue import ATTEMPTS, CALL_SECONDS, CLAIM_SECONDS, CLAIMED, DUE_TO_CLAIM_SECONDS, SETTLED
 from plugin.pipeline.deliver import SLOW, Claim, Deliverer
@@ -138,6 +138,9 @@ class Worker:
         """Run a step; a store that is away makes it wait and come again, and what has finished is kept meanwhile."""
         try:
             step()
+        except StoreConflict:
+            # Another worker was first, and nothing of this step was stored.
+            stop.wait(_FIRST_WAIT * random.random())  # noqa: S311  # spreads load, guards nothing
         except StoreUnavailable as error:
             self._in_doubt = True
             self._failures += 1

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import select, update
 
-from plugin.errors import StoreUnavailable
+from plugin.errors import StoreConflict, StoreUnavailable
 from plugin.store import claims, links, workers
 from plugin.store import lanes as lane_store
 from plugin.store.links import Link, Session
@@ -97,8 +97,9 @@ def test_a_worker_shows_that_it_is_alive_and_says_goodbye(acme, outbound):
 class Faltering:
     """A database that refuses some writes, as one does whose disk is away for a moment."""
 
-    def __init__(self, database):
+    def __init__(self, database, error=StoreUnavailable):
         self._database = database
+        self._error = error
         self.refusals = 0
         self.refused = 0
 
@@ -109,7 +110,7 @@ class Faltering:
         if self.refusals:
             self.refusals -= 1
             self.refused += 1
-            raise StoreUnavailable("The disk is away.")
+            raise self._error("The disk is away.")
         return self._database.write()
 
 
@@ -119,11 +120,12 @@ def worker_on(database, parts, outbound):
     return Worker(database, deliverer, parts.retention(), parts.mint, parts.meter, listener, name="w1", threads=4)
 
 
-def test_a_store_that_is_away_for_a_while_loses_and_doubles_nothing(acme, outbound):
+@pytest.mark.parametrize("error", [StoreUnavailable, StoreConflict])
+def test_a_store_that_is_away_for_a_while_loses_and_doubles_nothing(acme, outbound, error):
     acme.close(email="slow@example.com")
     acme.close(email="ada@example.com")
     parts = acme.parts
-    database = Faltering(parts.database)
+    database = Faltering(parts.database, error)
     worker = worker_on(database, parts, outbound)
 
     with running(worker):
