@@ -69,17 +69,21 @@ class Mint:
         return self.clock()
 
     def id(self) -> str:
+        now = self.clock()
         with self._lock:
             # Behind the one made before, perhaps in the same millisecond, whatever the dice say.
-            self._last = max(_number(self.clock(), self._dice), self._last + 1)
-            return _written(self._last)
+            number = self._last = max(_number(now, self._dice), self._last + 1)
+        return _written(number)
 
     def reference(self) -> str:
-        with self._lock:
-            return new_reference(self._dice)
+        return new_reference(self._shared_dice)
 
     def key(self) -> str:
         return new_key(self.entropy)
+
+    def _shared_dice(self, size: int) -> bytes:
+        with self._lock:
+            return self._dice(size)
 
     def _dice(self, size: int) -> bytes:
         if len(self._pool) < size:
