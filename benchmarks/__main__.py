@@ -28,9 +28,9 @@ NAMES = ("accept", "deliver", "both", "backlog", "neighbours", "latency", "memor
 def main(names: Sequence[str], store: str, quick: bool, profile: bool, rounds: int | None) -> None:
     """Measure, each figure beside its floor in the same run.
 
-    A whole run is kept in benchmarks/results/; one that is quick, profiled or cut short says too little for that.
+    It is kept in benchmarks/results/, unless it is quick, profiled or of fewer than three rounds: that says too little.
     """
-    keep_in = None if quick or profile or rounds else measure.RESULTS
+    keep_in = None if quick or profile or (rounds or 3) < 3 else measure.RESULTS
     for name in names or NAMES:
         for one in STORES if store == "both" else (store,):
             run(name, measure.Scope(one, quick, rounds), keep_in=keep_in, profile=profile)

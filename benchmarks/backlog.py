@@ -116,14 +116,16 @@ class _Backlog:
         """Claims that are undone, then a short while of a real worker, which is made good again."""
         with self._place.parts.outbound() as outbound:
             deliverer = self._place.parts.deliverer(outbound)
+            before = time.thread_time()
             took = sorted(self._claim(deliverer) * 1000 for _ in range(CLAIMS))
+            cpu = (time.thread_time() - before) * 1000 / CLAIMS
         calls = self._calls
         with self._place.workers(1, THREADS):
             arrivals = self._sink.wait_for(calls, 120)
         with self._place.parts.database.write() as db:
             self._stock.add(db, len(arrivals) + len(self._sink.take()), self._place.parts.mint.now())
         rate = (calls - 1) / (arrivals[calls - 1].at - arrivals[0].at)
-        return {"p50": percentile(took, 0.5), "p99": percentile(took, 0.99), "rate": rate}
+        return {"p50": percentile(took, 0.5), "p99": percentile(took, 0.99), "server_cpu": cpu, "rate": rate}
 
     def _claim(self, deliverer: Deliverer) -> float:
         """Seconds that one claim took within its transaction."""

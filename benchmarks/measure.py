@@ -31,6 +31,7 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "p50": ("p50 ms", ",.2f"),
     "p99": ("p99 ms", ",.1f"),
     "of_base": ("p99 of base", ".2f"),
+    "early_p99": ("p99 before ms", ",.1f"),
     "base_p50": ("p50 ms beside", ",.2f"),
     "of_reference": ("ratio", ".2f"),
     "server_cpu": ("CPU ms", ".3f"),

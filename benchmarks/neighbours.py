@@ -84,5 +84,12 @@ def _arrivals(sink: Vendor, healthy_calls: int) -> list[Arrival]:
 
 
 def _figures(loaded: Loaded, arrivals: list[Arrival], after: float) -> Round:
-    late = sorted((a.at - loaded.sent[a.key]) * 1000 for a in arrivals if loaded.sent[a.key] >= after)
-    return {"p50": percentile(late, 0.5), "p99": percentile(late, 0.99), "samples": len(late)}
+    taken = [(loaded.sent[arrival.key], (arrival.at - loaded.sent[arrival.key]) * 1000) for arrival in arrivals]
+    settled = sorted(late for sent, late in taken if sent >= after)
+    early = sorted(late for sent, late in taken if sent < after)
+    return {
+        "p50": percentile(settled, 0.5),
+        "p99": percentile(settled, 0.99),
+        "samples": len(settled),
+        "early_p99": percentile(early, 0.99),
+    }
