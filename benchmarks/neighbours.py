@@ -63,12 +63,11 @@ def _round(scope: Scope, hanging: int) -> Round:
         with place.parts.database.write() as db:
             for stock in stocks:
                 stock.add(db, _BACKLOG, place.parts.mint.now())
-        began = time.monotonic()
         rate = min(RATE, 10.0) if scope.quick else RATE
         with start_load(Load(port, paths, settling + scope.seconds(SECONDS), rate=rate)) as finish:
             loaded = finish()
         arrivals = _arrivals(sink, loaded.count)
-        return _figures(loaded, arrivals, began + settling)
+        return _figures(loaded, arrivals, min(loaded.sent.values()) + settling)
 
 
 def _arrivals(sink: Vendor, healthy_calls: int) -> list[Arrival]:
