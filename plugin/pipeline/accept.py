@@ -15,7 +15,7 @@ from plugin.errors import SignatureInvalid, SourceGone, StoreConflict, StoreUnav
 from plugin.pipeline.coalesce import Coalescer
 from plugin.pipeline.draft import Draft, Setup, digest, draft_events, question_of
 from plugin.pipeline.gate import Gate
-from plugin.pipeline.record import Acceptance, Entry, Outdated, record
+from plugin.pipeline.record import Acceptance, Crowded, Entry, Outdated, record
 from plugin.pipeline.setups import Setups
 from plugin.pipeline.visits import Visits
 from plugin.redaction import Secret, mask_secrets, mask_unknown_secrets
@@ -125,11 +125,14 @@ class Acceptor:
         notes = self._visits.due(setup.source, HTTPStatus.ACCEPTED, trigger.received_at, key=key)
         # Most messages are the first of their kind, so that is what the first plan takes for granted, without looking.
         memory = Memory()
-        for _ in range(1 + _PLANNED_ANEW):
+        planned_anew = 0
+        while planned_anew <= _PLANNED_ANEW:
             drafts = draft_events(memory, setup, trigger, parsed, self._mint)
             answer = self._store(Entry(setup, trigger, question, drafts, notes))
             if not isinstance(answer, Outdated):
                 return answer
+            # In a crowd one of them is stored each time, so this comes to an end.
+            planned_anew += not isinstance(answer, Crowded)
             setup, memory = self._as_it_is_now(setup, request, question, trigger.received_at, verified=verified)
         raise StoreUnavailable("The configuration or the ticket kept changing while this was planned.")
 

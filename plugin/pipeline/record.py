@@ -23,6 +23,10 @@ class Outdated(Exception):
     """The state that a plan was made against has changed; plan again."""
 
 
+class Crowded(Outdated):
+    """Another message of the same transaction is about the same; plan again when that one is stored."""
+
+
 @dataclass(frozen=True)
 class AcceptedEvent:
     """verdicts: as they are answered, one for each rule. pending: a thin event that waits for its lookup."""
@@ -67,14 +71,21 @@ def record(db: Connection, entries: Sequence[Entry], mint: Mint) -> list[Accepta
     """
     versions = tenants.versions(db, {entry.setup.source.tenant_id for entry in entries})
     memory = recall(db, [entry.question for entry in entries])
-    rows, touched = _Rows(), set[tuple[str, str, str]]()
+    rows, changing = _Rows(), set[tuple[str, str, str]]()
     answers: list[Acceptance | Outdated] = []
     for entry in entries:
         topics = entry.question.topics()
-        # What another message of this transaction is about too stands in no table yet; it is planned anew after it.
-        is_current = versions.get(entry.setup.source.tenant_id) == entry.setup.version and not topics & touched
-        touched |= topics
-        answers.append(_collected(db, entry, memory, rows, mint) if is_current else Outdated())
+        if versions.get(entry.setup.source.tenant_id) != entry.setup.version:
+            answers.append(Outdated())
+        elif topics & changing:
+            answers.append(Crowded())
+        else:
+            writer = _Writer(db, entry, memory, mint)
+            answers.append(writer.accept_or_not())
+            if writer.rows.new_events:
+                changing |= topics
+            if isinstance(answers[-1], Acceptance):
+                rows.add(writer.rows)
     rows.write(db)
     return answers
 
@@ -108,17 +119,6 @@ class _Rows:
             change(db)
 
 
-def _collected(db: Connection, entry: Entry, memory: Memory, rows: _Rows, mint: Mint) -> Acceptance | Outdated:
-    """Add the rows of one message to `rows`, all or none."""
-    writer = _Writer(db, entry, memory, mint)
-    try:
-        acceptance = writer.accept()
-    except Outdated as outdated:
-        return outdated
-    rows.add(writer.rows)
-    return acceptance
-
-
 class _Writer:
     """Turns one message into rows, while comparing with what is stored by now."""
 
@@ -134,7 +134,14 @@ class _Writer:
         self._mint = mint
         self._accepted: dict[str, AcceptedEvent] = {}
 
-    def accept(self) -> Acceptance:
+    def accept_or_not(self) -> Acceptance | Outdated:
+        """What becomes of the message; its rows are to be written only when it is accepted."""
+        try:
+            return self._accept()
+        except Outdated as outdated:
+            return outdated
+
+    def _accept(self) -> Acceptance:
         """Raises Outdated."""
         first = self._memory.trigger(self._source.id, self._trigger.replay_mark)
         if first is not None:

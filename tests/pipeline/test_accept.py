@@ -648,6 +648,16 @@ def test_messages_of_many_threads_are_each_stored_once_and_answered_for_themselv
     assert acme.counts()["deliveries"] == acme.counts()["episodes"] == 20
 
 
+def test_one_message_that_many_threads_bring_at_once_is_stored_once(acme):
+    message = closing("35", updated_at="2026-11-03T11:00:00Z")
+
+    with ThreadPoolExecutor(20) as threads:
+        answers = list(threads.map(acme.send, [message] * 60))
+
+    assert len({answer.receipt for answer in answers}) == 1
+    assert acme.counts()["triggers"] == 1
+
+
 def test_one_message_that_cannot_be_stored_keeps_none_of_the_others_from_it(acme, monkeypatch):
     def refuse(db, new):
         if any(event.subject == "ticket:13" for _, event in new):
