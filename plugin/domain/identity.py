@@ -21,17 +21,13 @@ _TO_CROCKFORD: Final = str.maketrans(_STANDARD, _CROCKFORD)
 _POOL: Final = 4096
 
 
-def new_id(now: datetime, entropy: Entropy) -> str:
-    """26 characters: milliseconds, then 80 random bits. Ids of later rows sort later, which keeps indices compact."""
-    return _written(_number(now, entropy))
-
-
 def first_id(moment: datetime) -> str:
     """The lowest id that can be made at `moment`: ids made before sort before it, so a time range is a range of ids."""
     return _written(int(moment.timestamp() * 1000) << 80)
 
 
 def _number(now: datetime, entropy: Entropy) -> int:
+    """An id's: milliseconds, then 80 random bits. Ids of later rows sort later, which keeps indices compact."""
     return int(now.timestamp() * 1000) << 80 | int.from_bytes(entropy(10), "big")
 
 

@@ -115,18 +115,6 @@ def hold_event(db: Connection, tenant_id: str, event_id: str) -> None:
 
 
 @dataclass(frozen=True)
-class StoredTrigger:
-    id: str
-    source_id: str
-    source: str
-    received_at: datetime
-    method: str
-    cause: str | None
-    cause_detail: str
-    duplicates: int
-
-
-@dataclass(frozen=True)
 class StoredBody:
     query: str
     headers: Mapping[str, str]

@@ -5,7 +5,7 @@ Locks are taken in one order everywhere: deliveries, connections, lanes. A claim
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -216,9 +216,3 @@ def missed_dues(db: Connection, now: datetime) -> Mapping[str, datetime]:
     limited = and_(seen.c.next_call.is_not(None), seen.c.next_call >= seen.c.next_due)
     query = select(seen.c.connection_id, seen.c.earliest).where(seen.c.earliest.is_not(None), sleeping, ~limited)
     return {row.connection_id: row.earliest for row in db.execute(query, {"since": now - _MISSED})}
-
-
-def of_connections(db: Connection, connection_ids: Collection[str]) -> Mapping[str, datetime | None]:
-    """When each of these paused connections is tried again by itself."""
-    query = select(lanes.c.connection_id, lanes.c.probe_at).where(lanes.c.connection_id.in_(connection_ids))
-    return {row.connection_id: row.probe_at for row in db.execute(query)}
