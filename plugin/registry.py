@@ -12,22 +12,41 @@ from marshmallow import Schema
 import plugin.surveys
 import plugin.triggers
 from plugin.errors import NotFound
-from plugin.surveys.base import ANY_PUBLIC_HTTPS, Call, Settings, Step, Vendor, VendorModule
-from plugin.triggers.base import Credentials, InboundAnswer, InboundRequest, Source, SourceModule
+from plugin.surveys.base import (
+    ANY_PUBLIC_HTTPS,
+    Call,
+    ChoiceList,
+    Choices,
+    PastedUrl,
+    Recognised,
+    Settings,
+    Step,
+    Vendor,
+    VendorModule,
+)
+from plugin.surveys.base.pasted import read_pasted_url
+from plugin.triggers.base import Belonging, Credentials, InboundAnswer, InboundRequest, MatchBy, Source, SourceModule
 from plugin.triggers.base.recording import read_recording
 
 __all__ = [
     "ANY_PUBLIC_HTTPS",
+    "Belonging",
     "Call",
+    "ChoiceList",
+    "Choices",
     "Credentials",
     "InboundAnswer",
     "InboundRequest",
+    "MatchBy",
+    "PastedUrl",
+    "Recognised",
     "Settings",
     "Source",
     "SourceModule",
     "Step",
     "Vendor",
     "VendorModule",
+    "read_pasted_url",
     "read_recording",
     "schema",
     "source",

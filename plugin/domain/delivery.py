@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from plugin.domain.outcome import Reason
+from plugin.domain.outcome import Learnt, NextRequest, Reason
 
 #: How long a claim is valid.
 LEASE: Final = timedelta(seconds=45)
@@ -90,6 +90,7 @@ class Settlement:
     """What becomes of a claimed delivery. due: when to try again, for SCHEDULED only.
 
     counts: whether this was an attempt; deferrals (Retry-After, a pause, a give-back) are not.
+    follow_up: what is to be asked after an end, and learnt: a fact that becomes an event; both for ACCEPTED only.
     """
 
     state: DeliveryState
@@ -101,3 +102,5 @@ class Settlement:
     memory: Mapping[str, str] | None = None
     vendor_reference: str | None = None
     pause: bool = False
+    follow_up: NextRequest | None = None
+    learnt: Learnt | None = None

@@ -34,6 +34,11 @@ class EventKind(StrEnum):
         return self in {EventKind.TICKET_CLOSED, EventKind.CHAT_ENDED}
 
     @property
+    def is_report(self) -> bool:
+        """Whether it tells what became of a delivery, and so belongs to one."""
+        return self.startswith(("sms.", "email."))
+
+    @property
     def label(self) -> str:
         return _KIND_LABELS[self]
 
@@ -172,6 +177,7 @@ class Event:
     payload: the raw message as parsed, for `payload.<path>`.
     vendor_kind: the sender's own word for what happened.
     notes: remarks for the receipt (a value was mended, a field was ignored).
+    correlation: what the sender names the delivery by that a report belongs to.
     """
 
     kind: EventKind
@@ -184,6 +190,7 @@ class Event:
     payload: Any = field(default=None, repr=False)
     vendor_kind: str = ""
     notes: tuple[str, ...] = ()
+    correlation: str | None = field(default=None, repr=False)
 
 
 _UNRENDERED: Final = re.compile(r"\{\{[^{}]*\}\}|#\{[^{}]*\}|\{\$[^{}]*\}", re.DOTALL)

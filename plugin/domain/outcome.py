@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from plugin.domain.event import EventKind
+
 
 class Reason(StrEnum):
     """Why an outcome is what it is: the closed list. Each has a sentence for people in `REASON_SENTENCES`."""
@@ -27,6 +29,7 @@ class Reason(StrEnum):
     FORBIDDEN_ADDRESS = "forbidden_address"
     # again later
     RATE_LIMITED = "rate_limited"
+    TOO_SOON = "too_soon"
     VENDOR_UNAVAILABLE = "vendor_unavailable"
     NOT_REACHED = "not_reached"
     # uncertain
@@ -57,6 +60,7 @@ REASON_SENTENCES: Mapping[Reason, str] = {
     Reason.QUOTA: "The vendor's quota for this account is used up; the connection is paused.",
     Reason.FORBIDDEN_ADDRESS: "The connection points to an address that must not be called.",
     Reason.RATE_LIMITED: "The vendor asks to slow down; the call is made again later.",
+    Reason.TOO_SOON: "The vendor takes an identical call only after a while; the call is made again later.",
     Reason.VENDOR_UNAVAILABLE: "The vendor is away for the moment; the call is made again later.",
     Reason.NOT_REACHED: "The vendor could not be reached and nothing was sent; the call is made again later.",
     Reason.UNRECOGNISED: "The vendor's answer is not one we know, so it is not taken as success.",
@@ -76,17 +80,26 @@ PAUSING_REASONS = frozenset({Reason.CREDENTIALS, Reason.QUOTA, Reason.FORBIDDEN_
 
 
 @dataclass(frozen=True)
+class Learnt:
+    """A fact that a call brought, an event of its own that rules can act on. values: placeholders by flat name."""
+
+    kind: EventKind
+    values: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Accepted:
     """The vendor took the call. Ends the delivery.
 
     vendor_reference: the vendor's own id for it, if the answer holds one.
-    follow_up: a step to ask about later, which only adds reports.
+    follow_up: a step to be made later, which only adds reports. learnt: what the answer told besides.
     """
 
     vendor_reference: str | None = None
     reason: Reason = Reason.DONE
     words: str = ""
     follow_up: NextRequest | None = None
+    learnt: Learnt | None = None
 
 
 @dataclass(frozen=True)

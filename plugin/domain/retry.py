@@ -59,8 +59,10 @@ def decide_next(
     `when_uncertain: resend`. expires_at: after it an invitation is no longer worth sending.
     """
     match outcome:
-        case Accepted(vendor_reference=reference, reason=reason, words=words):
-            return Settlement(DeliveryState.ACCEPTED, reason, words, vendor_reference=reference)
+        case Accepted(vendor_reference=reference, reason=reason, words=words, follow_up=follow_up, learnt=learnt):
+            return Settlement(
+                DeliveryState.ACCEPTED, reason, words, vendor_reference=reference, follow_up=follow_up, learnt=learnt
+            )
         case Rejected(reason=reason, words=words):
             return Settlement(DeliveryState.REJECTED, reason, words, pause=reason in PAUSING_REASONS)
         case NextRequest(step=step, memory=memory, after=after, words=words):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Final
@@ -33,7 +33,7 @@ class OutboundRequest:
     origin: scheme, host and optional port, no path: `https://www.mysurveylab.com`.
     path: segments, percent-encoded here one by one; a segment may be a `Secret`.
     query, form: pairs in order; a value may be a `Secret`. form is sent as application/x-www-form-urlencoded.
-    json: a document for a JSON body; must not hold secrets.
+    json: a document for a JSON body; a text in it may be a `Secret`.
     At most one of form and json is given.
 
     Raises ValueError for both of them, and for a path segment `.` or `..`, which everybody on the way may fold.
@@ -65,7 +65,7 @@ class OutboundRequest:
             pairs = [(name, reveal(value)) for name, value in self.form]
             return urlencode(pairs, errors="replace").encode("ascii"), "application/x-www-form-urlencoded"
         if self.json is not None:
-            return json.dumps(self.json, ensure_ascii=False).encode("utf-8", "replace"), "application/json"
+            return _json_text(self.json, Secret.reveal).encode("utf-8", "replace"), "application/json"
         return None
 
     def shown_url(self) -> str:
@@ -80,7 +80,7 @@ class OutboundRequest:
         """
         pairs: list[tuple[str, Text]] = [*self.query, *(self.form or ())]
         if self.json is not None:
-            pairs.append(("body", json.dumps(self.json, ensure_ascii=False, indent=1)))
+            pairs.append(("body", _json_text(self.json, str, indent=1)))
         return [
             (name, MASK if isinstance(value, Secret) else mask_secrets(value, self.secrets)) for name, value in pairs
         ]
@@ -88,7 +88,7 @@ class OutboundRequest:
     @cached_property
     def secrets(self) -> tuple[Secret, ...]:
         """Every secret in this request, for masking what comes back."""
-        values = [*self.path]
+        values: list[Any] = [*self.path, *_leaves(self.json)]
         for _, value in (*self.query, *(self.form or ()), *self.headers):
             values.append(value)
         return tuple(value for value in values if isinstance(value, Secret))
@@ -100,6 +100,22 @@ class OutboundRequest:
         if self.query:
             url += "?" + "&".join(f"{_encoded(name)}={encode(value)}" for name, value in self.query)
         return url
+
+
+def _json_text(document: Any, show: Callable[[Secret], str], indent: int | None = None) -> str:
+    """`document` as JSON, its secrets as `show` gives them."""
+    return json.dumps(document, ensure_ascii=False, indent=indent, default=show)
+
+
+def _leaves(document: Any) -> Iterator[Any]:
+    if isinstance(document, Mapping):
+        for value in document.values():
+            yield from _leaves(value)
+    elif isinstance(document, list | tuple):
+        for value in document:
+            yield from _leaves(value)
+    else:
+        yield document
 
 
 def _encoded(text: str) -> str:

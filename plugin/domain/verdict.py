@@ -31,6 +31,10 @@ class Cause(StrEnum):
     TOO_LONG = "too_long"
     TEST_STATE = "test_state"
     UNREADABLE = "unreadable"
+    OPTED_OUT = "opted_out"
+    UNMATCHED = "unmatched"
+    OVERTAKEN = "overtaken"
+    CHAIN_ENDED = "chain_ended"
 
     @property
     def sentence(self) -> str:
@@ -52,6 +56,10 @@ _SENTENCES: Final[Mapping[Cause, str]] = {
     Cause.TOO_LONG: "A value is longer than the survey vendor takes.",
     Cause.TEST_STATE: "The source is in state test: this is what would have been sent, and no vendor was called.",
     Cause.UNREADABLE: "The message could not be read.",
+    Cause.OPTED_OUT: "This person wants no more invitations.",
+    Cause.UNMATCHED: "It belongs to no delivery that we know, so no rule is asked.",
+    Cause.OVERTAKEN: "More than this is known of the delivery already, so no rule is asked.",
+    Cause.CHAIN_ENDED: "It is the last of three events that followed from one another, so no rule is asked.",
 }
 
 

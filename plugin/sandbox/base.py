@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 
 @dataclass(frozen=True)
 class SandboxRequest:
-    """One call, decoded. segments: of the path, in order; query and form: by name, the last one counts."""
+    """One call, decoded. segments: of the path, in order; query and form: by name, the last one counts.
+
+    headers: by name in lower case. json: the body as JSON; None when it is something else.
+    """
 
     method: str
     segments: tuple[str, ...]
     query: Mapping[str, str] = field(default_factory=dict)
     form: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    json: Any = None
 
 
 @dataclass(frozen=True)

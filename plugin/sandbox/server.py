@@ -114,7 +114,10 @@ def create_sandbox_app(ledger: Ledger, be_slow: Callable[[], object]) -> Flask:
         segments = tuple(unquote(segment) for segment in raw_path.split("/")[1:])
         query = tuple(parse_qsl(raw_query, keep_blank_values=True))
         form = _form_of(request.mimetype, body)
-        vendor, answer = _ask(modules, SandboxRequest(request.method, segments, dict(query), dict(form)))
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        document = request.get_json(force=True, silent=True) if body else None
+        call = SandboxRequest(request.method, segments, dict(query), dict(form), headers, document)
+        vendor, answer = _ask(modules, call)
         now = datetime.now(UTC)
         ledger.add(
             lambda number: Received(number, now, vendor, request.method, target, segments, query, form, body, answer)

@@ -17,21 +17,9 @@ from plugin.domain.fields import Choice, SecretText, StrictSchema, Text
 from plugin.domain.outcome import Accepted, Outcome, Reason, Rejected, Uncertain
 from plugin.domain.survey_call import OutboundRequest, OutboundResponse, SurveyCall
 from plugin.errors import Problem
-from plugin.surveys.base import (
-    Call,
-    Duration,
-    Email,
-    FreeText,
-    Origin,
-    Settings,
-    Step,
-    Vendor,
-    YesNo,
-    clean_words,
-    filled,
-    outcome_for_status,
-    read_object,
-)
+from plugin.surveys.base import Call, Settings, Step, Vendor
+from plugin.surveys.base.answers import clean_words, outcome_for_status, read_object
+from plugin.surveys.base.fields import Duration, Email, FreeText, Origin, YesNo, filled
 
 
 @dataclass(frozen=True)

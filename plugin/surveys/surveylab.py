@@ -16,22 +16,9 @@ from marshmallow import ValidationError, validates_schema
 from plugin.domain.fields import SecretText, StrictSchema, Text
 from plugin.domain.outcome import Accepted, Outcome, Reason, Rejected, RetryLater, Uncertain
 from plugin.domain.survey_call import OutboundRequest, OutboundResponse, SurveyCall, origin_of
-from plugin.surveys.base import (
-    Call,
-    Email,
-    FreeText,
-    Language,
-    Origin,
-    Settings,
-    Step,
-    Vendor,
-    clean_words,
-    filled,
-    outcome_for_status,
-    read_object,
-    retry_after,
-    words_of,
-)
+from plugin.surveys.base import Call, Settings, Step, Vendor
+from plugin.surveys.base.answers import clean_words, outcome_for_status, read_object, retry_after, words_of
+from plugin.surveys.base.fields import Email, FreeText, Language, Origin, filled
 
 #: Where api.php is documented. The button "API link" of a collector shows the one of the account.
 API_ORIGINS: Final = ("https://www.mysurveylab.com", "https://www.surveylab.com", "https://app.surveylab.com")

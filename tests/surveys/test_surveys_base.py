@@ -11,21 +11,8 @@ from plugin.domain.fields import StrictSchema
 from plugin.domain.outcome import Outcome, Reason, Rejected, RetryLater, Uncertain
 from plugin.domain.retry import decide_next
 from plugin.domain.survey_call import OutboundResponse, SurveyCall
-from plugin.surveys.base import (
-    WORDS_LIMIT,
-    Duration,
-    Email,
-    FreeText,
-    Language,
-    Origin,
-    YesNo,
-    clean_words,
-    filled,
-    outcome_for_status,
-    read_object,
-    retry_after,
-    words_of,
-)
+from plugin.surveys.base.answers import WORDS_LIMIT, clean_words, outcome_for_status, read_object, retry_after, words_of
+from plugin.surveys.base.fields import Duration, Email, FreeText, Language, Origin, YesNo, filled
 
 
 def load(field: Any, value: object) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 from marshmallow import Schema
@@ -55,8 +56,29 @@ class Source:
     test_credentials: Credentials | None = None
 
 
+class MatchBy(StrEnum):
+    """What of a delivery the sender of a report names it by."""
+
+    REFERENCE = "reference"
+    PERSON = "person"
+    TRACKED = "tracked"
+
+
+@dataclass(frozen=True)
+class Belonging:
+    """Which delivery a report belongs to: ours whose reference is `value`, the last one to the person with this
+    address or number, or the last one whose tracked parameter (`Call.tracked`, such as crk) is `value`.
+    """
+
+    by: MatchBy
+    value: str = field(repr=False)
+
+
 class SourceModule(Protocol):
     """The shape of plugin/triggers/<name>.py. `replay_mark`, `answer`, `lookup` and `complete` are optional.
+
+    `belongs_to(event: Event, credentials: Credentials) -> Belonging | None` is there where the source sends reports;
+    None where the event does not say.
 
     verify raises SignatureInvalid. parse raises Unreadable; it gives no events for a handshake.
     `replay_mark(request, credentials) -> str | None` names what in a verified request can never honestly come twice

@@ -1,0 +1,136 @@
+"""The fields that survey calls and connections are made of; each loads text and gives the form that a vendor takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from plugin.domain.fields import Text
+from plugin.domain.survey_call import SurveyCall, origin_of
+
+
+class Origin(Text):
+    """Where a vendor is called: scheme, host and optional port. Loads as `origin_of` writes it.
+
+    Only its form is checked here. Whether it may be called depends on Vendor.origins and on the operator's
+    EXTRA_VENDOR_ORIGINS, so that is checked where a tenant's file is saved, for settings named `origin` or
+    `<something>_origin`, and once more by the outbound door. suggestions: the vendor's known origins, for the form.
+    """
+
+    default_error_messages = {  # noqa: RUF012  # marshmallow reads it from the class
+        "origin": "must be scheme and host alone, such as https://www.example.com.",
+    }
+
+    def __init__(self, suggestions: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(metadata={"suggestions": tuple(suggestions)}, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if not text:
+            return text
+        try:
+            origin = origin_of(text)
+        except ValueError as error:
+            raise self.make_error("origin") from error
+        if urlsplit(text)._replace(scheme="", netloc="").geturl() not in {"", "/"}:
+            raise self.make_error("origin")
+        return origin
+
+
+class FreeText(Text):
+    """A value from a ticket that is sent exactly as it is, line breaks included."""
+
+    def __init__(self, *, max_length: int = 2000, **kwargs: Any) -> None:
+        super().__init__(multiline=True, max_length=max_length, **kwargs)
+
+
+class Email(Text):
+    """An e-mail address. Checked lightly: the vendor decides what it takes."""
+
+    def __init__(
+        self, *, label: str = "E-mail", example: str = "{{ person.email }}", max_length: int = 254, **kwargs: Any
+    ) -> None:
+        super().__init__(
+            label=label,
+            example=example,
+            max_length=max_length,
+            pattern=r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+\Z",
+            pattern_message="is not an e-mail address.",
+            **kwargs,
+        )
+
+
+class Language(Text):
+    """The language of the survey, as the helpdesk names it; the vendor decides which names it takes."""
+
+    def __init__(
+        self, *, label: str = "Language", example: str = "{{ person.language }}", max_length: int = 35, **kwargs: Any
+    ) -> None:
+        super().__init__(label=label, example=example, max_length=max_length, **kwargs)
+
+
+class YesNo(Text):
+    """Yes or no, in the usual words. Loads as `1` or `0`, the form in which vendors take it."""
+
+    _WORDS: Final = {"1": "1", "yes": "1", "true": "1", "on": "1", "0": "0", "no": "0", "false": "0", "off": "0"}
+
+    default_error_messages = {  # noqa: RUF012
+        "yes_no": "must be yes or no.",
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        # YAML reads a bare `no` as false.
+        word = str(value) if isinstance(value, bool) else super()._deserialize(value, attr, data, **kwargs)
+        try:
+            return self._WORDS[word.casefold()]
+        except KeyError:
+            raise self.make_error("yes_no") from None
+
+
+_MINUTES: Final = {"minutes": 1, "hours": 60}
+
+
+class Duration(Text):
+    """A span of time: `90m`, `2h`, `1h30m`, `PT2H`, `P1D`, or a bare number in the vendor's own unit.
+
+    Loads as a whole number of `unit` (`minutes` or `hours`), the form in which the vendor takes it.
+    """
+
+    _FORMS: Final = (
+        re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?", re.IGNORECASE | re.ASCII),
+        # In ISO 8601 an M before the T would be months, which have no fixed length.
+        re.compile(r"P(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?)?", re.IGNORECASE | re.ASCII),
+    )
+
+    default_error_messages = {  # noqa: RUF012
+        "duration": "must be a duration such as 90m, 2h or PT2H, or a whole number of {unit}.",
+        "whole": "must be a whole number of {unit}.",
+    }
+
+    def __init__(self, *, unit: str, **kwargs: Any) -> None:
+        self.unit = unit
+        super().__init__(metadata={"unit": unit}, max_length=20, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if re.fullmatch(r"[0-9]{1,6}", text):
+            return str(int(text))
+        count, rest = divmod(self._minutes(text), _MINUTES[self.unit])
+        if rest:
+            raise self.make_error("whole", unit=self.unit)
+        return str(count)
+
+    def _minutes(self, text: str) -> int:
+        for form in self._FORMS:
+            found = form.fullmatch(text)
+            if found and any(found.groups()):
+                days, hours, minutes = (int(number or 0) for number in found.groups())
+                return (days * 24 + hours) * 60 + minutes
+        raise self.make_error("duration", unit=self.unit)
+
+
+def filled(call: SurveyCall, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Name and value of the parameters in `names` that the call has a value for, in that order."""
+    return tuple((name, call.parameters[name]) for name in names if call.parameters.get(name))
