@@ -1,11 +1,13 @@
 """The documents say what the program does."""
 
-import importlib.util
+import importlib
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
+from plugin import registry
 from plugin.cli import main
 from plugin.config import Config
 from plugin.domain.delivery import DeliveryState
@@ -17,15 +19,45 @@ CONFIGURATION = (ROOT / "docs/configuration.md").read_text("utf-8")
 README = (ROOT / "README.md").read_text("utf-8")
 
 
-def _build_reference():
-    spec = importlib.util.spec_from_file_location("build_reference", ROOT / "docs/build_reference.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def _builder(name):
+    """One of the scripts in docs/ that write pages."""
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(ROOT / "docs"))
 
 
 def test_the_reference_is_what_the_program_declares():
-    assert (ROOT / "docs/reference.md").read_text("utf-8") == _build_reference().reference()
+    assert (ROOT / "docs/reference.md").read_text("utf-8") == _builder("build_reference").reference()
+
+
+@pytest.mark.parametrize("name", registry.vendor_names())
+def test_a_vendor_s_page_says_what_the_vendor_declares(name):
+    build_vendors = _builder("build_vendors")
+    page = build_vendors.page_of(name).read_text("utf-8")
+    assert page == build_vendors.filled(name, page), "run python docs/build_vendors.py"
+
+
+@pytest.mark.parametrize("name", registry.vendor_names())
+def test_a_person_has_written_about_each_call_of_a_vendor(name):
+    build_vendors = _builder("build_vendors")
+    before, _, after = build_vendors.parts_of(build_vendors.page_of(name).read_text("utf-8"))
+    written = before + after
+    assert [call for call in registry.vendor(name).VENDOR.calls if f"`{call}`" not in written] == []
+    assert len(written.split()) > 60
+
+
+def test_there_is_no_page_of_a_vendor_that_does_not_exist():
+    assert {page.stem for page in (ROOT / "docs/vendors").iterdir()} == set(registry.vendor_names())
+
+
+@pytest.mark.parametrize("page", ["no marks", "{END} {BEGIN}", "{BEGIN} {END} {BEGIN} {END}", "{BEGIN}"])
+def test_a_page_whose_marks_are_spoilt_is_not_written_over(page):
+    build_vendors = _builder("build_vendors")
+    text = page.format(BEGIN=build_vendors.BEGIN, END=build_vendors.END) if "{" in page else page
+    with pytest.raises(ValueError, match="generated: begin"):
+        build_vendors.filled("surveylab", text)
 
 
 @pytest.mark.parametrize("word", [*OPERATORS, *DeliveryState])
@@ -51,7 +83,7 @@ def test_the_changelog_names_each_command():
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
+    "page", ["README.md", "CONTRIBUTING.md", *(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))]
 )
 def test_every_link_to_a_file_leads_somewhere(page):
     text = (ROOT / page).read_text("utf-8")
