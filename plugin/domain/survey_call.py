@@ -35,6 +35,7 @@ class OutboundRequest:
     query, form: pairs in order; a value may be a `Secret`. form is sent as application/x-www-form-urlencoded.
     json: a document for a JSON body; a text in it may be a `Secret`.
     At most one of form and json is given.
+    disguised: secrets that stand in it in another form only, encoded or hashed; masked like all others.
 
     Raises ValueError for both of them, and for a path segment `.` or `..`, which everybody on the way may fold.
     Half of a surrogate pair, which no encoding can carry, is sent as a question mark.
@@ -48,6 +49,7 @@ class OutboundRequest:
     json: Any = field(default=None, repr=False)
     headers: tuple[tuple[str, Text], ...] = field(default=(), repr=False)
     trailing_slash: bool = False
+    disguised: tuple[Secret, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if self.form is not None and self.json is not None:
@@ -88,7 +90,7 @@ class OutboundRequest:
     @cached_property
     def secrets(self) -> tuple[Secret, ...]:
         """Every secret in this request, for masking what comes back."""
-        values: list[Any] = [*self.path, *_leaves(self.json)]
+        values: list[Any] = [*self.path, *self.disguised, *_leaves(self.json)]
         for _, value in (*self.query, *(self.form or ()), *self.headers):
             values.append(value)
         return tuple(value for value in values if isinstance(value, Secret))

@@ -113,6 +113,19 @@ def test_secrets_are_sent():
     assert {secret.reveal() for secret in request.secrets} == {"k-1/2", "t&oken", "f-secret", "Bearer h-secret"}
 
 
+def test_a_secret_in_disguise_is_masked_in_what_is_shown_and_known_for_what_comes_back():
+    request = OutboundRequest(
+        "POST",
+        ORIGIN,
+        form=(("text", "with h-secret"),),
+        headers=(("Authorization", Secret("Basic aC1zZWNyZXQ=")),),
+        disguised=(Secret("h-secret"), Secret("aC1zZWNyZXQ=")),
+    )
+    assert request.shown_parameters() == [("text", f"with {MASK}")]
+    assert {secret.reveal() for secret in request.secrets} == {"Basic aC1zZWNyZXQ=", "h-secret", "aC1zZWNyZXQ="}
+    assert "h-secret" not in repr(request)
+
+
 def test_the_shown_url_has_neither_secrets_nor_addresses():
     assert secretive().shown_url() == (
         f"{ORIGIN}/webhooks/{MASK}/add?apiToken={MASK}&email=a{MASK}%40example.com&note={MASK}%20inside"

@@ -12,7 +12,17 @@ from plugin.domain.outcome import Outcome, Reason, Rejected, RetryLater, Uncerta
 from plugin.domain.retry import decide_next
 from plugin.domain.survey_call import OutboundResponse, SurveyCall
 from plugin.surveys.base.answers import WORDS_LIMIT, clean_words, outcome_for_status, read_object, retry_after, words_of
-from plugin.surveys.base.fields import Duration, Email, FreeText, Language, Origin, YesNo, filled
+from plugin.surveys.base.fields import (
+    Duration,
+    Email,
+    FreeText,
+    Language,
+    Origin,
+    Phone,
+    WholeNumber,
+    YesNo,
+    filled,
+)
 
 
 def load(field: Any, value: object) -> str:
@@ -303,3 +313,36 @@ def test_what_is_more_or_less_than_an_origin_is_refused(written: str) -> None:
 def test_only_filled_parameters_are_taken_in_the_order_asked_for() -> None:
     call = SurveyCall("acme", "invite", {"b": "2", "a": "1", "c": "", "other": "x"})
     assert filled(call, ["a", "b", "c", "d"]) == (("a", "1"), ("b", "2"))
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("+48 22 123 45 67", "+48221234567"),
+        ("(022) 123-45-67", "0221234567"),
+        ("+420\u00a0222.123.456", "+420222123456"),
+        ("123\u2010456", "123456"),
+        (48221234567, "48221234567"),
+    ],
+)
+def test_a_phone_number_loses_what_only_makes_it_readable(written: object, number: str) -> None:
+    assert load(Phone(), written) == number
+    assert load(Phone(), number) == number
+
+
+@pytest.mark.parametrize("written", ["12", "call me", "+48 22 123 45 67 ext. 9", "48+22", "٠١٢٣٤", "lucja@example.com"])
+def test_what_is_no_phone_number_is_refused(written: str) -> None:
+    assert refusal(Phone(), written) == "is not a phone number."
+
+
+@pytest.mark.parametrize(("written", "number"), [("42", "42"), (42, "42"), ("007", "7"), ("0", "0"), ("000", "0")])
+def test_a_whole_number_is_its_digits(written: object, number: str) -> None:
+    assert load(WholeNumber(label="n"), written) == number
+
+
+@pytest.mark.parametrize("written", ["-1", "1.5", "1e3", "٣", "seven"])
+def test_what_is_no_whole_number_is_refused(written: str) -> None:
+    assert refusal(WholeNumber(label="n"), written) == "must be a whole number, digits alone."

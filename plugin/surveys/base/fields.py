@@ -62,6 +62,41 @@ class Email(Text):
         )
 
 
+class Phone(Text):
+    """A phone number as people write it. Loads without what only makes it readable: `+48221234567`.
+
+    Checked lightly: the vendor decides what it takes, and whether it needs the country's code.
+    """
+
+    def __init__(
+        self, *, label: str = "Phone number", example: str = "{{ person.phone }}", max_length: int = 40, **kwargs: Any
+    ) -> None:
+        super().__init__(
+            label=label,
+            example=example,
+            max_length=max_length,
+            pattern=r"\+?[0-9]{3,20}\Z",
+            pattern_message="is not a phone number.",
+            **kwargs,
+        )
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        return re.sub(r"[\s()./\u2010-\u2015-]", "", super()._deserialize(value, attr, data, **kwargs))
+
+
+class WholeNumber(Text):
+    """An id or a count that the vendor takes as a number. Loads as its digits, without zeros before them."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            max_length=18, pattern=r"[0-9]+\Z", pattern_message="must be a whole number, digits alone.", **kwargs
+        )
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        return text.lstrip("0") or text[-1:]
+
+
 class Language(Text):
     """The language of the survey, as the helpdesk names it; the vendor decides which names it takes."""
 
