@@ -260,16 +260,24 @@ events = Table(
     Column("happened_at", UtcTime),
     Column("subject", String(300)),
     Column("episode_id", _ID, ForeignKey("episodes.id")),
-    # False while a thin event waits for its lookup.
+    # False until a worker has planned it, for events that cannot be planned as they come in.
     Column("planned", Boolean, nullable=False),
-    # For an event that a report made: whose delivery it belongs to, and how long the chain is.
+    # While not planned: something has to be asked first, so no worker plans it yet. Whoever ends the asking clears it.
+    Column("waits", Boolean, nullable=False, server_default=text("false")),
+    # It was not planned when a backup was put back, so what it asks for is held for a person.
+    Column("held", Boolean, nullable=False, server_default=text("false")),
+    # For a report, and for what a call has told: whose delivery it belongs to, and how long the chain is.
     Column("parent_delivery_id", _ID),
     Column("depth", Integer, nullable=False, server_default=text("0")),
     Column("notes", JSON, nullable=False),
     # It came while its source was in state test: nothing is ever sent for it.
     Column("test", Boolean, nullable=False, server_default=text("false")),
     Index("ix_events_tenant_id_subject", "tenant_id", "subject"),
-)
+    Index("ix_events_to_plan", "id", sqlite_where=text("NOT planned AND NOT waits"),
+          postgresql_where=text("NOT planned AND NOT waits")),
+    Index("ix_events_parent_delivery_id", "parent_delivery_id", sqlite_where=text("parent_delivery_id IS NOT NULL"),
+          postgresql_where=text("parent_delivery_id IS NOT NULL")),
+)  # fmt: skip
 
 event_values = Table(
     "event_values",
@@ -350,6 +358,16 @@ delivery_calls = Table(
     Column("memory", Text, comment="sealed"),
     # Tells people apart without naming them: a hash of tenant and address.
     Column("person", String(64)),
+    # The same of the phone number, where the person is told by an e-mail address.
+    Column("phone", String(64)),
+    # A hash of tenant and the value of the call's `tracked` parameter, where that is not the reference.
+    Column("tracked", String(64)),
+    Index("ix_delivery_calls_person", "tenant_id", "person", "delivery_id", sqlite_where=text("person IS NOT NULL"),
+          postgresql_where=text("person IS NOT NULL")),
+    Index("ix_delivery_calls_phone", "tenant_id", "phone", "delivery_id", sqlite_where=text("phone IS NOT NULL"),
+          postgresql_where=text("phone IS NOT NULL")),
+    Index("ix_delivery_calls_tracked", "tenant_id", "tracked", "delivery_id", sqlite_where=text("tracked IS NOT NULL"),
+          postgresql_where=text("tracked IS NOT NULL")),
     Index("ix_delivery_calls_memory", "delivery_id", sqlite_where=text("memory IS NOT NULL"),
           postgresql_where=text("memory IS NOT NULL")),
 )  # fmt: skip
@@ -402,17 +420,25 @@ lanes = Table(
           postgresql_where=text("next_due IS NOT NULL AND NOT paused")),
 )  # fmt: skip
 
+#: What was told later of a delivery: by a sender's event, or by what was asked about it afterwards.
 reports = Table(
     "reports",
     metadata,
     Column("id", _ID, primary_key=True),
     _tenant(),
-    Column("delivery_id", _ID, index=True),
-    Column("event_id", _ID),
+    # NULL for a report that belongs to no delivery that we know.
+    Column("delivery_id", _ID, ForeignKey("deliveries.id", ondelete="CASCADE")),
+    # NULL for what we asked for ourselves.
+    Column("event_id", _ID, ForeignKey("events.id", ondelete="CASCADE"), unique=True),
     Column("kind", String(30), nullable=False),
     Column("happened_at", UtcTime, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
     Column("words", Text, nullable=False),
-)
+    Index("ix_reports_delivery_id", "delivery_id", "id", sqlite_where=text("delivery_id IS NOT NULL"),
+          postgresql_where=text("delivery_id IS NOT NULL")),
+    Index("ix_reports_unmatched", "tenant_id", "id", sqlite_where=text("delivery_id IS NULL"),
+          postgresql_where=text("delivery_id IS NULL")),
+)  # fmt: skip
 
 lookups = Table(
     "lookups",

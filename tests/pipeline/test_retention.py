@@ -89,7 +89,8 @@ def test_after_its_time_nothing_of_a_person_is_left_in_any_table(acme):
         [delivery] = db.execute(select(deliveries.c.id, deliveries.c.tenant_id)).all()
         db.execute(update(deliveries).values(vendor_reference=ADDRESS))
         told = {"id": "r", "tenant_id": delivery.tenant_id, "delivery_id": delivery.id, "kind": "email.opened"}
-        db.execute(reports.insert().values(**told, happened_at=acme.clock(), words=ADDRESS))
+        now = acme.clock()
+        db.execute(reports.insert().values(**told, happened_at=now, received_at=now, words=ADDRESS))
     assert everything(acme).count("lovelace") > 20
 
     acme.clock.advance(days=90, seconds=1)

@@ -372,6 +372,7 @@ def test_what_was_learnt_later_is_shown(installation, acme, admin):
                 delivery_id=installation.delivery(acme, receipt_id).id,
                 kind="sms.lost",
                 happened_at=installation.clock(),
+                received_at=installation.clock(),
                 words="No such <number>",
             )
         )
