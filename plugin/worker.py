@@ -22,6 +22,7 @@ from plugin.domain.identity import Mint
 from plugin.errors import StoreConflict, StoreUnavailable
 from plugin.metrics import FLUSH_EVERY, Meter
 from plugin.metrics.catalogue import ATTEMPTS, CALL_SECONDS, CLAIM_SECONDS, CLAIMED, DUE_TO_CLAIM_SECONDS, SETTLED
+from plugin.pacing import Pacing
 from plugin.pipeline.deliver import SLOW, Claim, Deliverer
 from plugin.pipeline.retention import Retention
 from plugin.store import counters, deliveries, lanes, leases, links, workers
@@ -34,6 +35,10 @@ POLL: Final = 0.05
 #: A transaction costs much the same for one call as for many, so the first that has ended waits this long, seconds,
 #: where many are under way and few have ended with it.
 _MOMENT: Final = 0.002
+#: A call that has been under way for so long, seconds, keeps its thread but no longer its place among the senders:
+#: another is started for it, up to so many times as many as there are places.
+_KEEPS_ITS_PLACE: Final = 1.0
+_MOST_THREADS: Final = 4
 _COMPANY: Final = 16
 _HEARTBEAT: Final = 5.0
 _RECOVERY: Final = 1.0
@@ -79,6 +84,8 @@ class Worker:
         self._finished: queue.SimpleQueue[Finished | None] = queue.SimpleQueue()
         self._unsettled: list[Finished] = []
         self._under_way: dict[tuple[str, int], Claim] = {}
+        self._senders: list[threading.Thread] = []
+        self._pacing = Pacing(threads, time.monotonic)
         self._marked_slow: set[str] = set()
         self._probing = False
         #: Whether a transaction may have been committed of which this worker heard nothing.
@@ -98,7 +105,7 @@ class Worker:
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then let the calls under way end and settle them."""
         log.info("worker started", worker=self._name, threads=self._threads)
-        with self._senders(), self._listener.listening(self.wake):
+        with self._sending(), self._listener.listening(self.wake):
             while not stop.is_set():
                 self._guarded(self._turn, stop)
             self._drain()
@@ -109,7 +116,7 @@ class Worker:
     def run_until_idle(self, give_up_after: float) -> bool:
         """Work until nothing is due or under way any more; whether that came within `give_up_after` seconds."""
         deadline = time.monotonic() + give_up_after
-        with self._senders():
+        with self._sending():
             while time.monotonic() < deadline:
                 self._turn()
                 if not self._under_way and not self._unsettled and not self._is_due():
@@ -122,17 +129,23 @@ class Worker:
             self._finished.put(None)
 
     @contextmanager
-    def _senders(self) -> Iterator[None]:
-        senders = [threading.Thread(target=self._send_all, name=f"sender-{n}") for n in range(self._threads)]
-        for sender in senders:
-            sender.start()
+    def _sending(self) -> Iterator[None]:
+        self._start_senders(self._threads)
         try:
             yield
         finally:
-            for _ in senders:
+            for _ in self._senders:
                 self._tasks.put(None)
-            for sender in senders:
+            for sender in self._senders:
                 sender.join()
+            self._senders.clear()
+
+    def _start_senders(self, wanted: int) -> None:
+        """Have at least so many senders; none ends before the worker does."""
+        for number in range(len(self._senders), wanted):
+            sender = threading.Thread(target=self._send_all, name=f"sender-{number}")
+            self._senders.append(sender)
+            sender.start()
 
     def _guarded(self, step: Callable[[], None], stop: threading.Event) -> None:
         """Run a step; a store that is away makes it wait and come again, and what has finished is kept meanwhile."""
@@ -156,9 +169,12 @@ class Worker:
         if self._in_doubt:
             self._give_back_unheard()
         if self._unsettled or (self._free() > 0 and (self._probing or self._is_due())):
-            for claim in self._claim_and_settle(self._free() + len(self._unsettled)):
+            for claim in self._claim_and_settle(self._free()):
                 self._under_way[claim.row.id, claim.row.epoch] = claim
+                self._pacing.begun(claim.row.connection_id)
                 self._tasks.put(claim)
+            self._start_senders(len(self._under_way))
+        self._pacing.forget_idle()
         for chore in self._chores:
             chore.run_when_due()
 
@@ -176,6 +192,7 @@ class Worker:
     def _keep(self, item: Finished | None) -> None:
         if item is not None:
             self._unsettled.append(item)
+            self._pacing.ended(item.row.connection_id, hanging=bool(item.hanging))
 
     def _claim_and_settle(self, free: int) -> list[Claim]:
         finished = list(self._unsettled)
@@ -188,6 +205,7 @@ class Worker:
                 free=free,
                 free_for_hanging=self._free_for_hanging(),
                 probing=self._probing,
+                allowed=self._pacing.allowed,
             )
         self._probing = False
         self._meter.observe(CLAIM_SECONDS, time.monotonic() - began)
@@ -212,17 +230,20 @@ class Worker:
             if attempt.duration is not None:
                 meter.observe(CALL_SECONDS, attempt.duration, vendor)
 
+    def _calls(self) -> list[Claim]:
+        """The calls that are being made."""
+        finished = {(item.row.id, item.row.epoch) for item in self._unsettled}
+        return [claim for key, claim in self._under_way.items() if key not in finished]
+
     def _free(self) -> int:
-        return self._threads - len(self._under_way)
+        """How many calls may begin."""
+        calls = self._calls()
+        places = sum(self._deliverer.age(claim) < _KEEPS_ITS_PLACE for claim in calls)
+        return max(min(self._threads - places, self._threads * _MOST_THREADS - len(calls)), 0)
 
     def _free_for_hanging(self) -> int:
         """Lanes that hang share a quarter of this worker's senders, however many they are."""
-        finished = {(item.row.id, item.row.epoch) for item in self._unsettled}
-        hanging = sum(
-            claim.row.hanging or claim.row.connection_id in self._marked_slow
-            for key, claim in self._under_way.items()
-            if key not in finished
-        )
+        hanging = sum(claim.row.hanging or claim.row.connection_id in self._marked_slow for claim in self._calls())
         return max(max(self._threads // 4, 1) - hanging, 0)
 
     def _is_due(self) -> bool:

@@ -24,7 +24,7 @@ DOORS = {
     "cli": ALL_BUT_CONFIG,
     "web": FRONT,
     "api": FRONT,
-    "worker": FRONT,
+    "worker": {*FRONT, "pacing"},
     "sandbox": FRONT,
     "pipeline": STEPS,
     "tenant_file": STEPS,
@@ -35,6 +35,7 @@ DOORS = {
     "signing": GROUND,
     "vault": GROUND,
     "wake": GROUND,
+    "pacing": GROUND,
     "metrics": {"store", *GROUND},
     "config": {"store", *GROUND},  # stands right under `app`; asks the store which file an address means
     "triggers": GROUND,

@@ -193,13 +193,25 @@ class Deliverer:
         free: int,
         free_for_hanging: int,
         probing: bool = False,
+        allowed: Callable[[str], int] | None = None,
     ) -> list[Claim]:
-        """Settle what has finished and claim what the free senders can start, in the caller's transaction."""
+        """Settle what has finished and claim what the free senders can start, in the caller's transaction.
+
+        allowed: how many calls of a lane may begin.
+        """
         now = self._mint.now()
         self._settle(db, finished, now)
         if free <= 0:
             return []
-        rows = claims.claim(db, worker=worker, now=now, free=free, free_for_hanging=free_for_hanging, probing=probing)
+        rows = claims.claim(
+            db,
+            worker=worker,
+            now=now,
+            free=free,
+            free_for_hanging=free_for_hanging,
+            probing=probing,
+            allowed=allowed,
+        )
         claimed_at = self._monotonic()
         return [Claim(row, claimed_at) for row in rows]
 

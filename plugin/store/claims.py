@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -51,19 +51,26 @@ class ClaimedRow:
 
 
 def claim(
-    db: Connection, *, worker: str, now: datetime, free: int, free_for_hanging: int, probing: bool = False
+    db: Connection,
+    *,
+    worker: str,
+    now: datetime,
+    free: int,
+    free_for_hanging: int,
+    probing: bool = False,
+    allowed: Callable[[str], int] | None = None,
 ) -> list[ClaimedRow]:
     """Claim what up to `free` senders can start at once, the longest unserved lanes first.
 
     Each claim writes its attempt, so that it is also the mark "may be on its way". Lanes whose last call timed out
     get at most `free_for_hanging` of the senders between them. probing: whether paused lanes whose time has come are
-    tried with one delivery each.
+    tried with one delivery each. allowed: how many calls of a lane this worker may begin; as many as fit, without it.
     """
     found = lanes.due_lanes(db, now, hanging_too=free_for_hanging > 0, probed_too=probing)
     if not found:
         return []
     under_way = lanes.in_flight(db, [lane.connection_id for lane in found])
-    shares = _Shares(found, under_way, now, free, free_for_hanging)
+    shares = _Shares(found, under_way, now, free, free_for_hanging, allowed)
     claimed: list[ClaimedRow] = []
     while asked := shares.next_round():
         rows = _heads(db, asked, now)
@@ -89,12 +96,19 @@ class _Shares:
     """How the free senders are shared among lanes: alike in each round, until none is free or no lane has more."""
 
     def __init__(
-        self, found: Sequence[DueLane], under_way: Mapping[str, int], now: datetime, free: int, free_for_hanging: int
+        self,
+        found: Sequence[DueLane],
+        under_way: Mapping[str, int],
+        now: datetime,
+        free: int,
+        free_for_hanging: int,
+        allowed: Callable[[str], int] | None,
     ) -> None:
         self.lanes = {lane.connection_id: lane for lane in found}
         self._now = now
         self._free = free
         self._free_for_hanging = free_for_hanging
+        self._allowed = allowed
         self._room = {lane.connection_id: self._room_of(lane, under_way) for lane in found}
         self._hungry = [lane for lane in found if self._room[lane.connection_id] > 0]
         # Where not all due lanes were looked at, the full ones too go to the end of the line, to let others be seen.
@@ -104,6 +118,8 @@ class _Shares:
 
     def _room_of(self, lane: DueLane, under_way: Mapping[str, int]) -> int:
         room = 1 if lane.paused else lane.in_flight_cap - under_way.get(lane.connection_id, 0)
+        if self._allowed is not None:
+            room = min(room, self._allowed(lane.connection_id))
         return min(room, lane.rate.allowed(self._now)) if lane.rate is not None else room
 
     def _is_over_its_rate(self, lane: DueLane) -> bool:

@@ -288,6 +288,50 @@ def test_a_lane_whose_call_takes_long_counts_as_hanging_before_the_call_has_ende
     assert lane(acme).hanging
 
 
+#: More vendors than a worker has senders.
+LANES = 12
+
+
+def many_lanes():
+    connections = "".join(
+        f'  - {{name: "{number}", vendor: surveylab, settings: {{origin: "$sandbox", api_token: lab-token}}}}\n'
+        for number in range(LANES + 1)
+    )
+    rules = "".join(
+        f"""
+  - name: "{number}"
+    when: {{events: [ticket.closed], conditions: [{{field: ticket.tags, op: contains, value: "lane-{number}"}}]}}
+    connection: "{number}"
+    call: add_respondent
+    parameters: {{cId: "837", email: "{{{{ person.email }}}}"}}"""
+        for number in range(LANES + 1)
+    )
+    head = ACME.partition("connections:")[0]
+    return f"{head}connections:\n{connections}rules:{rules}\n"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_many_vendors_that_hang_from_one_moment_on_leave_senders_to_the_one_that_answers(acme, outbound, monkeypatch):
+    let_go = threading.Event()
+    monkeypatch.setattr(acme.vendor.server, "_slow_seconds", 60)
+    monkeypatch.setattr(acme.vendor.server, "_stopping", let_go)
+    acme.apply(many_lanes())
+    for ticket in range(4 * LANES):
+        acme.close(f"{ticket}", email="slow@example.com", tags=f"lane-{ticket % LANES}")
+    for ticket in range(10):
+        acme.close(f"well-{ticket}", tags=f"lane-{LANES}")
+
+    def of_the_healthy():
+        return [one for one in acme.deliveries() if one.connection == str(LANES)]
+
+    with running(acme.parts.worker(outbound)):
+        wait_until(lambda: set(states(of_the_healthy())) == {"accepted"}, 15)
+        others = [one.state for one in acme.deliveries() if one.connection != str(LANES)]
+        let_go.set()
+
+    assert set(others) == {"claimed", "scheduled"}
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_delivery_that_was_not_committed_yet_when_its_lane_was_served_is_not_forgotten(acme):
     acme.close("1")
