@@ -87,8 +87,8 @@ def complaint(module: str, imported: str) -> str | None:
         return None
     if room != other:
         return None if other in DOORS[room] else f"{module} imports {imported}: `{room}` may not import `{other}`"
-    base = f"plugin.{room}.base"
-    if room in CONNECTORS and not f"{imported}.".startswith((f"{base}.", f"{module}.")):
+    base, own = f"plugin.{room}.base", ".".join(module.split(".")[:3])
+    if room in CONNECTORS and not f"{imported}.".startswith((f"{base}.", f"{own}.")):
         return f"{module} imports {imported}: a connector may import its own base and no other connector"
     return None
 

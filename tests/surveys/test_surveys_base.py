@@ -17,12 +17,14 @@ from plugin.surveys.base.fields import (
     Email,
     FreeText,
     Language,
+    Moment,
     Origin,
     Phone,
     WholeNumber,
     YesNo,
     filled,
 )
+from plugin.surveys.base.pasted import read_pasted_url
 
 
 def load(field: Any, value: object) -> str:
@@ -220,6 +222,39 @@ def test_a_duration_finer_than_the_vendor_s_unit_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "moment"),
+    [
+        ("2026-12-01T18:00:00+01:00", "2026-12-01T17:00:00Z"),
+        ("2026-12-01 18:00Z", "2026-12-01T18:00:00Z"),
+        ("2026-12-01T18:00:59.999999Z", "2026-12-01T18:00:59Z"),
+        ("2026-12-01T18:00", "2026-12-01T18:00:00"),
+        ("2026-12-01T18:00:00Z/P2D", "2026-12-03T18:00:00Z"),
+        ("2026-12-01T18:00:00+01:00 / 36h", "2026-12-03T05:00:00Z"),
+        ("2026-12-01T18:00/PT90M", "2026-12-01T19:30:00"),
+        ("", ""),
+    ],
+)
+def test_a_moment_is_a_time_or_so_long_after_one(written: str, moment: str) -> None:
+    assert load(Moment(label="Closes at"), written) == moment
+    assert load(Moment(label="Closes at"), moment) == moment
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "tomorrow", "P2D", "48h", "2026-12-01", "20261201T180000Z", "01/12/2026 18:00", "2026-13-01T00:00Z",
+        "2026-12-01T24:01Z", "2026-12-01T18:00Z/", "2026-12-01T18:00Z/2", "2026-12-01T18:00Z/P1M",
+        "9999-12-31T23:00Z/P999999D", "0001-01-01T00:00+23:00", "٢٠٢٦-12-01T18:00Z",
+    ],
+)  # fmt: skip
+def test_what_is_no_moment_is_refused(written: str) -> None:
+    message = refusal(Moment(label="Closes at"), written)
+    assert message == (
+        "must be a time such as 2026-12-01T18:00:00+01:00, or one with a duration behind it: {{ event.time }}/P2D."
+    )
+
+
+@pytest.mark.parametrize(
     ("written", "sent"),
     [
         ("1", "1"),
@@ -346,3 +381,20 @@ def test_a_whole_number_is_its_digits(written: object, number: str) -> None:
 @pytest.mark.parametrize("written", ["-1", "1.5", "1e3", "٣", "seven"])
 def test_what_is_no_whole_number_is_refused(written: str) -> None:
     assert refusal(WholeNumber(label="n"), written) == "must be a whole number, digits alone."
+
+
+# --- pasted URLs ------------------------------------------------------------------------------------------------------
+
+
+def test_a_placeholder_of_a_manual_may_stand_in_the_host() -> None:
+    pasted = read_pasted_url("https://api.Vendor.{{Region}}/surveys/{{survey-id}}?key={{ api key }}")
+    assert pasted.origin == "https://api.vendor.{{Region}}"
+    assert pasted.segments == ("surveys", "{{survey-id}}")
+    assert pasted.query == (("key", "{{api key}}"),)
+
+
+@pytest.mark.parametrize(
+    "text", ["https://a.example/\ue0009\ue001", "https://a.example/%EE%80%809%EE%80%81?x=%EE%80%800%EE%80%81"]
+)
+def test_what_stands_in_for_placeholders_cannot_be_forged(text: str) -> None:
+    assert read_pasted_url(text).segments in {("9",), ("",)}

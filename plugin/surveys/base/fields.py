@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -87,9 +88,12 @@ class Phone(Text):
 class WholeNumber(Text):
     """An id or a count that the vendor takes as a number. Loads as its digits, without zeros before them."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, max_length: int = 18, **kwargs: Any) -> None:
         super().__init__(
-            max_length=18, pattern=r"[0-9]+\Z", pattern_message="must be a whole number, digits alone.", **kwargs
+            max_length=max_length,
+            pattern=r"[0-9]+\Z",
+            pattern_message="must be a whole number, digits alone.",
+            **kwargs,
         )
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
@@ -124,6 +128,23 @@ class YesNo(Text):
             raise self.make_error("yes_no") from None
 
 
+_SPANS: Final = (
+    re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?", re.IGNORECASE | re.ASCII),
+    # In ISO 8601 an M before the T would be months, which have no fixed length.
+    re.compile(r"P(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?)?", re.IGNORECASE | re.ASCII),
+)
+
+
+def _minutes_of(text: str) -> int | None:
+    """The length of a span such as `90m` or `PT2H`; None when it is none."""
+    for form in _SPANS:
+        found = form.fullmatch(text)
+        if found and any(found.groups()):
+            days, hours, minutes = (int(number or 0) for number in found.groups())
+            return (days * 24 + hours) * 60 + minutes
+    return None
+
+
 _MINUTES: Final = {"minutes": 1, "hours": 60}
 
 
@@ -132,12 +153,6 @@ class Duration(Text):
 
     Loads as a whole number of `unit` (`minutes` or `hours`), the form in which the vendor takes it.
     """
-
-    _FORMS: Final = (
-        re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?", re.IGNORECASE | re.ASCII),
-        # In ISO 8601 an M before the T would be months, which have no fixed length.
-        re.compile(r"P(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?)?", re.IGNORECASE | re.ASCII),
-    )
 
     default_error_messages = {  # noqa: RUF012
         "duration": "must be a duration such as 90m, 2h or PT2H, or a whole number of {unit}.",
@@ -152,18 +167,50 @@ class Duration(Text):
         text: str = super()._deserialize(value, attr, data, **kwargs)
         if re.fullmatch(r"[0-9]{1,6}", text):
             return str(int(text))
-        count, rest = divmod(self._minutes(text), _MINUTES[self.unit])
+        minutes = _minutes_of(text)
+        if minutes is None:
+            raise self.make_error("duration", unit=self.unit)
+        count, rest = divmod(minutes, _MINUTES[self.unit])
         if rest:
             raise self.make_error("whole", unit=self.unit)
         return str(count)
 
-    def _minutes(self, text: str) -> int:
-        for form in self._FORMS:
-            found = form.fullmatch(text)
-            if found and any(found.groups()):
-                days, hours, minutes = (int(number or 0) for number in found.groups())
-                return (days * 24 + hours) * 60 + minutes
-        raise self.make_error("duration", unit=self.unit)
+
+class Moment(Text):
+    """A point in time: `2026-12-01T18:00:00+01:00`, or so long after one: `2026-12-01T18:00:00+01:00/P2D`, `…/48h`.
+
+    What comes after is counted from a time that the template names, such as `{{ event.time }}`, since nothing here
+    reads a clock. Loads as ISO 8601 to the second: with `Z`, or without an offset when it was written without one; then
+    it is meant as local time where the vendor's account is.
+    """
+
+    _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII)
+
+    default_error_messages = {  # noqa: RUF012
+        "moment": (
+            "must be a time such as 2026-12-01T18:00:00+01:00, or one with a duration behind it: "
+            "{{{{ event.time }}}}/P2D."
+        ),
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=60, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if not text:
+            return text
+        start, slash, span = (part.strip() for part in text.partition("/"))
+        minutes = _minutes_of(span) if slash else 0
+        if minutes is None or not self._TIME.fullmatch(start):
+            raise self.make_error("moment")
+        try:
+            moment = datetime.fromisoformat(start) + timedelta(minutes=minutes)
+            if moment.tzinfo is None:
+                return moment.isoformat(timespec="seconds")
+            return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        except (ValueError, OverflowError) as error:
+            raise self.make_error("moment") from error
 
 
 def filled(call: SurveyCall, names: Iterable[str]) -> tuple[tuple[str, str], ...]:

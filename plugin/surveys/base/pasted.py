@@ -13,11 +13,11 @@ from plugin.domain.survey_call import origin_of
 #: Longest URL that is read, characters.
 LONGEST: Final = 8000
 
-_INVISIBLE: Final = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f"))
+_INVISIBLE: Final = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f\ue000\ue001"))
 _WRAPPING: Final = " \t\r\n\u00a0\"'`<>()“”„‟″‘’‚«»"
 #: A sender's placeholder, plain or with its braces percent-encoded; it may hold any sign of the URL's own syntax.
 _PLACEHOLDER: Final = re.compile(r"(?:\{|%7B){2}(.*?)(?:\}|%7D){2}", re.IGNORECASE | re.DOTALL)
-#: A character that no URL holds stands in for each placeholder while the URL is taken apart.
+#: Characters that no URL holds stand in for each placeholder while the URL is taken apart.
 _STAND_IN: Final = re.compile("\ue000(\\d+)\ue001")
 
 
@@ -44,11 +44,12 @@ def read_pasted_url(text: str) -> PastedUrl:
     clean = re.sub(r"\s*[\r\n]\s*", "", text.strip(_WRAPPING).translate(_INVISIBLE)).strip(_WRAPPING)
     if "&amp;" in clean:
         clean = html.unescape(clean)
-    placeholders: list[str] = []
+    placeholders: dict[str, str] = {}
 
     def hide(found: re.Match[str]) -> str:
-        placeholders.append(f"{{{{{unquote(found[1]).strip()}}}}}")
-        return f"\ue000{len(placeholders) - 1}\ue001"
+        stand_in = f"\ue000{len(placeholders)}\ue001"
+        placeholders[stand_in] = f"{{{{{unquote(found[1]).strip()}}}}}"
+        return stand_in
 
     hidden = _PLACEHOLDER.sub(hide, clean)
     if "://" not in hidden.partition("?")[0]:
@@ -56,14 +57,18 @@ def read_pasted_url(text: str) -> PastedUrl:
     address, _, query = hidden.partition("#")[0].partition("?")
     scheme, _, rest = address.partition("://")
     host, _, path = rest.partition("/")
+    # Manuals put one into a host too, https://api.example.{{region}}: it is spelt as a host may be while that is read.
+    spelt = _STAND_IN.sub(r"placeholder--\1--", host)
     try:
-        origin = origin_of(f"{scheme}://{host}")
+        origin = origin_of(f"{scheme}://{spelt}")
     except ValueError:
         raise ValueError("This is no URL: it must begin with https:// and a host's name.") from None
 
     def show(part: str) -> str:
-        return _STAND_IN.sub(lambda found: placeholders[int(found[1])], part)
+        return _STAND_IN.sub(lambda found: placeholders.get(found[0], ""), part)
 
+    for number, placeholder in enumerate(placeholders.values()):
+        origin = origin.replace(f"placeholder--{number}--", placeholder)
     segments = tuple(show(unquote(segment)).strip() for segment in path.split("/"))
     pairs = (pair.partition("=") for pair in query.split("&") if pair)
     return PastedUrl(
