@@ -11,6 +11,7 @@ from marshmallow import Schema
 
 import plugin.surveys
 import plugin.triggers
+from plugin.domain.outcome import CONFIRMED
 from plugin.errors import NotFound
 from plugin.surveys.base import (
     ANY_PUBLIC_HTTPS,
@@ -51,6 +52,7 @@ __all__ = [
     "schema",
     "source",
     "source_names",
+    "success_note",
     "vendor",
     "vendor_names",
 ]
@@ -80,6 +82,17 @@ def vendor(name: str) -> VendorModule:
     if name not in vendor_names():
         raise NotFound(f"There is no survey vendor named {name}; there are: {', '.join(vendor_names())}.")
     return cast("VendorModule", importlib.import_module(f"plugin.surveys.{name}"))
+
+
+def success_note(vendor_name: str, call_name: str, reason: str | None) -> str:
+    """What a call does not prove that was accepted for this reason; empty when there is nothing to say.
+
+    Old receipts may name vendors and calls that are known no more.
+    """
+    if reason not in CONFIRMED or vendor_name not in vendor_names():
+        return ""
+    call = vendor(vendor_name).VENDOR.calls.get(call_name)
+    return call.success_note if call is not None else ""
 
 
 @cache

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from plugin import registry
 from plugin.domain.delivery import RESOLUTION_SENTENCES, DeliveryState, Resolution
 from plugin.domain.event import EventKind
 from plugin.domain.outcome import REASON_SENTENCES, Reason
@@ -79,6 +80,9 @@ def _delivery_lines(record: DeliveryRecord, zone: ZoneInfo) -> Iterator[str]:
     reason = f" - {REASON_SENTENCES[Reason(record.reason)]}" if record.reason else ""
     yield f"    delivery {record.id}: {state}{reason}"
     yield f"      {record.rule}: {record.connection} ({record.vendor}) {record.call}, reference {record.reference}"
+    note = registry.success_note(record.vendor, record.call, record.reason)
+    if note:
+        yield f"      {note}"
     if record.pause is not None:
         yield from pause_lines(record.connection, record.pause, zone, "      ")
     if record.state == DeliveryState.SCHEDULED:

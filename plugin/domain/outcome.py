@@ -75,6 +75,9 @@ REASON_SENTENCES: Mapping[Reason, str] = {
     Reason.RESOLVED_NOT_SENT: "A person decided that nothing was sent; the call is made again.",
 }
 
+#: Reasons of what a vendor's answer ended well; a person may end a delivery well too.
+CONFIRMED = frozenset({Reason.DONE, Reason.OPENED})
+
 #: Reasons that concern the whole connection, not one person: it pauses and shows the vendor's words.
 PAUSING_REASONS = frozenset({Reason.CREDENTIALS, Reason.QUOTA, Reason.FORBIDDEN_ADDRESS})
 

@@ -1,5 +1,9 @@
 """SurveyLab (MySurveyLab): one GET per respondent. The answer's boolean `status` decides, its text never does.
 
+Left out on purpose are `source` and `action` of the same address. The actions that turn a collector on and off invite
+nobody, and a closed ticket should move no switch; `source` makes SurveyLab read what LiveChat or Intercom posts to it,
+and what it takes from there is not documented.
+
 Calls, parameters and answers: https://www.surveylab.com/help/api-integration/webhooks and, newer, in Polish
 https://www.surveylab.com/pl/help/api-i-integracja/webhooks; an older copy, the only one that lists the names of
 pageTag, is https://www.mysurveylab.com/en/help/api-integration/webhooks.
@@ -7,7 +11,8 @@ pageTag, is https://www.mysurveylab.com/en/help/api-integration/webhooks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -16,9 +21,11 @@ from marshmallow import ValidationError, validates_schema
 from plugin.domain.fields import SecretText, StrictSchema, Text
 from plugin.domain.outcome import Accepted, Outcome, Reason, Rejected, RetryLater, Uncertain
 from plugin.domain.survey_call import OutboundRequest, OutboundResponse, SurveyCall, origin_of
-from plugin.surveys.base import Call, Settings, Step, Vendor
+from plugin.redaction import Secret
+from plugin.surveys.base import Call, PastedUrl, Recognised, Settings, Step, Vendor
 from plugin.surveys.base.answers import clean_words, outcome_for_status, read_object, retry_after, words_of
 from plugin.surveys.base.fields import Email, FreeText, Language, Origin, filled
+from plugin.surveys.base.pasted import take_known
 
 #: Where api.php is documented. The button "API link" of a collector shows the one of the account.
 API_ORIGINS: Final = ("https://www.mysurveylab.com", "https://www.surveylab.com", "https://app.surveylab.com")
@@ -55,12 +62,13 @@ class PathValues(StrictSchema):
     @validates_schema
     def refuse_dots(self, data: Mapping[str, Any], **_: Any) -> None:
         # HTTP clients and servers drop such a segment, even percent-encoded; the names and values behind it would
-        # then change places.
-        dots = [name for name, value in data.items() if value in {".", ".."}]
+        # then change places. A value with a slash is sent as %2F; a server that decodes it first sees its dots too.
+        dots = [name for name, value in data.items() if {".", ".."} & set(re.split(r"[/\\]", value))]
         if dots:
-            raise ValidationError({name: ["is only dots, which cannot be part of a link."] for name in dots})
+            raise ValidationError({name: [_ONLY_DOTS] for name in dots})
 
 
+_ONLY_DOTS: Final = "has a part that is only dots, which cannot be sent in a link."
 _COLLECTOR: Final = Text(
     label="Collector",
     help="Id of the collector; in the collector's API link it stands after cId=.",
@@ -105,7 +113,11 @@ AddRespondent = StrictSchema.from_dict(
 PageTag = PathValues.from_dict(
     {
         "cId": _COLLECTOR,
-        "referrer": _REFERRER,
+        "referrer": FreeText(
+            label="Referrer",
+            help="Kept with the response. Rather an id than an address: what becomes of its slashes is not documented.",
+            example="{{ ticket.id }}",
+        ),
         "email": Email(),
         "phone": _PHONE,
         # Not firstName and lastName, as in api.php.
@@ -124,11 +136,14 @@ VENDOR: Final = Vendor(
     calls={
         "add_respondent": Call(
             label="Add a respondent to a collector",
-            help="An active collector of the kind “E-mail / SMS invitations” then sends its invitation by itself.",
+            help="An active collector of the kind “E-mail / SMS invitations” then sends its invitation by itself. To a "
+            "collector that is not active people are added as well, but nobody is mailed.",
+            success_note="SurveyLab mails the person by itself, but only while the collector is active.",
             parameters=AddRespondent,
             # Two calls with one crk give one answer, but a second mail is not ruled out.
             steps=[Step("add", source="https://www.surveylab.com/help/api-integration/webhooks")],
             defaults={"crk": "{{ delivery.reference }}"},
+            tracked="crk",
         ),
         "page_tag": Call(
             label="Open a survey link with data",
@@ -169,7 +184,7 @@ def read_response(call: SurveyCall, response: OutboundResponse, step: str, memor
             return Accepted(words=clean_words(words))
         return Uncertain(Reason.UNRECOGNISED, clean_words(words))
     if done is False and _is_success(response):
-        # Always "Action failed", whatever the cause.
+        # Always "Action failed", whatever the cause; a crk that was used before is not documented to be told apart.
         return Rejected(Reason.REFUSED, clean_words(words))
     if response.status == 500:
         # The list of codes says of 500: try again, or ask support.
@@ -199,3 +214,65 @@ def _stays_on_host(response: OutboundResponse) -> bool:
         return not (target.scheme or target.netloc) or origin_of(location) == response.origin
     except ValueError:
         return False
+
+
+# --- pasted URLs ------------------------------------------------------------------------------------------------------
+
+#: Origins as they are met, to those that are documented: one older sample lacks the `www.`.
+_MET_ORIGINS: Final[Mapping[str, str]] = {
+    met: origin
+    for origin in (*API_ORIGINS, LINK_ORIGIN)
+    for host in (origin.removeprefix("https://"), origin.removeprefix("https://www."))
+    for met in (f"https://{host}", f"http://{host}")
+}
+#: The table of api.php misprints its own cId, and the article on Zendesk the label of referrer.
+_MISPRINTS: Final[Mapping[str, str]] = {"cld": "cId", "refferer": "referrer", "referer": "referrer"}
+#: Placeholders that are new for each invitation, or at least for each closing.
+_UNIQUE: Final = re.compile(r"\{\{\s*(?:delivery\.reference|episode\.id|event\.id)\b")
+
+
+def recognise_url(url: PastedUrl) -> Recognised | None:
+    origin = _MET_ORIGINS.get(url.origin)
+    if origin is None:
+        return None
+    segments = tuple(segment for segment in url.segments if segment)
+    mended = [] if origin == url.origin else [f"The address was mended to {origin}."]
+    if segments == ("api.php",) and origin in API_ORIGINS:
+        return _recognise_api(origin, url.query, mended)
+    if segments[:2] == ("pageTag", "SurveyCampaign"):
+        return _recognise_link(origin, segments[2:], mended)
+    return None
+
+
+def _recognise_api(origin: str, query: Sequence[tuple[str, str]], warnings: list[str]) -> Recognised:
+    names = ("apiToken", "source", "action", *_ORDER["add_respondent"])
+    parameters, remarks = take_known(query, names, _MISPRINTS)
+    settings: dict[str, Any] = {"origin": origin}
+    if "apiToken" in parameters:
+        settings["api_token"] = Secret(parameters.pop("apiToken"))
+    source, action = parameters.pop("source", None), parameters.pop("action", "addContactToCollector")
+    if action != "addContactToCollector":
+        remarks.append(
+            "The URL turns a collector on or off, which is left out here, for it invites nobody: this rule adds the "
+            "customer to that collector instead."
+        )
+    if source:
+        remarks.append("`source` was left out: the mapping says here what SurveyLab gets, whatever system calls.")
+    crk = parameters.get("crk")
+    if crk and not _UNIQUE.search(crk):
+        remarks.append(
+            "`crk` must be new for each invitation, but this one is the same when a ticket closes a second time; "
+            "write {{ delivery.reference }} in its place, or leave crk out, which means the same."
+        )
+    return Recognised("add_respondent", settings, parameters, (*warnings, *remarks))
+
+
+def _recognise_link(origin: str, segments: Sequence[str], warnings: list[str]) -> Recognised:
+    pairs = list(zip(segments[::2], segments[1::2], strict=False))
+    parameters, remarks = take_known(pairs, _ORDER["page_tag"], _MISPRINTS)
+    if len(segments) % 2:
+        remarks.append("The last name in the path has no value and was left out.")
+    settings = {"link_origin": origin}
+    if origin in API_ORIGINS:
+        settings["origin"] = origin
+    return Recognised("page_tag", settings, parameters, (*warnings, *remarks))

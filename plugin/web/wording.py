@@ -12,7 +12,7 @@ from plugin.domain.event import EventKind
 from plugin.domain.outcome import REASON_SENTENCES, Reason
 from plugin.domain.verdict import Cause
 from plugin.errors import NotFound
-from plugin.store.receipts import NOTHING_SENT, PARKED, PROBLEM
+from plugin.store.receipts import NOTHING_SENT, PARKED, PROBLEM, DeliveryRecord
 
 STATE_SENTENCES: Final[Mapping[str, str]] = {
     DeliveryState.SCHEDULED: "It waits for its turn.",
@@ -72,6 +72,10 @@ def state_word(state: str) -> str:
 def reason_sentence(reason: str | None) -> str:
     """The sentence of a stored reason; empty for one that has none, such as a pause by hand."""
     return REASON_SENTENCES[Reason(reason)] if reason in set(Reason) else ""
+
+
+def success_note(record: DeliveryRecord) -> str:
+    return registry.success_note(record.vendor, record.call, record.reason)
 
 
 def resolution_sentence(resolution: str) -> str:

@@ -104,6 +104,7 @@ def test_a_closed_ticket_reaches_the_vendor_and_its_receipt_says_so(running: Run
     assert delivery.state == "accepted", receipt
     assert "Ticket closed: ticket:T-" in receipt
     assert f"accepted - {REASON_SENTENCES[Reason(delivery.reason or '')]}" in receipt
+    assert registry.vendor(vendor).VENDOR.calls[call].success_note in receipt
     steps = [step.name for step in registry.vendor(vendor).VENDOR.calls[call].steps if not step.follow_up]
     assert [attempt.step for attempt in delivery.attempts] == steps
     assert all(attempt.status and 200 <= attempt.status < 300 for attempt in delivery.attempts)

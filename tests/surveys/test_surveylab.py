@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from marshmallow import ValidationError
@@ -46,7 +47,18 @@ def test_a_tagged_link_carries_no_secret() -> None:
 def test_a_tagged_link_refuses_a_value_that_is_only_dots(name: str, dots: str) -> None:
     with pytest.raises(ValidationError) as refused:
         surveylab.PageTag().load({"cId": "8379", name: dots})
-    assert refused.value.messages == {name: ["is only dots, which cannot be part of a link."]}
+    assert refused.value.messages == {name: ["has a part that is only dots, which cannot be sent in a link."]}
+
+
+@pytest.mark.parametrize("value", ["a/../b", "../b", "a/.", "a\\..\\b"])
+def test_a_tagged_link_refuses_dots_between_slashes_too(value: str) -> None:
+    with pytest.raises(ValidationError, match="only dots"):
+        surveylab.PageTag().load({"cId": "8379", "referrer": value})
+
+
+@pytest.mark.parametrize("value", ["v1.2/final.", "https://acme.example/a..b", ".hidden"])
+def test_dots_within_a_part_are_no_trouble(value: str) -> None:
+    assert url_of("page_tag", cId="8379", referrer=value).endswith(f"/referrer/{quote(value, safe='')}")
 
 
 def test_three_dots_are_a_value_like_any_other() -> None:
@@ -95,3 +107,13 @@ def test_a_failure_that_is_documented_as_passing_waits_as_long_as_it_says() -> N
     outcome = surveylab.read_response(call, answer, "add", {})
 
     assert outcome == RetryLater(Reason.VENDOR_UNAVAILABLE, "Action failed", 90)
+
+
+def test_reports_are_matched_by_the_response_key() -> None:
+    assert surveylab.VENDOR.calls["add_respondent"].tracked == "crk"
+
+
+@pytest.mark.parametrize("name", ["source", "action"])
+def test_a_collector_cannot_be_switched(name: str) -> None:
+    with pytest.raises(ValidationError, match="not known"):
+        surveylab.AddRespondent().load({"cId": "1", "email": "a@b", "crk": "1", name: "turnOffCollector"})

@@ -280,7 +280,7 @@ def test_a_settled_delivery_shows_the_exact_call_and_the_vendors_words(deliverin
     assert "apiToken •••" in said
     assert "lab-token" not in page.text
     assert "accepted · HTTP 200" in said
-    assert "The vendor confirmed the call." in said
+    assert "The vendor confirmed the call. SurveyLab mails the person by itself, but only while" in said
     assert "SurveyLab: Action process correctly" in said
 
 

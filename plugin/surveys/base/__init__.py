@@ -50,6 +50,7 @@ class Call:
     from people who have opted out.
     opts_out: whether its success means that this person wants no more invitations.
     tracked: the parameter that comes back in reports about the call, by which they are matched with it.
+    success_note: what success does not prove, one sentence for the receipts of accepted deliveries.
     """
 
     label: str
@@ -61,6 +62,7 @@ class Call:
     invites: bool = True
     opts_out: bool = False
     tracked: str | None = None
+    success_note: str = ""
 
 
 @dataclass(frozen=True)

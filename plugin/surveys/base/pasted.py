@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote, unquote_plus
@@ -74,3 +75,29 @@ def read_pasted_url(text: str) -> PastedUrl:
     return PastedUrl(
         origin, segments, tuple((show(unquote_plus(n)).strip(), show(unquote_plus(v)).strip()) for n, _, v in pairs)
     )
+
+
+def take_known(
+    pairs: Iterable[tuple[str, str]], known: Iterable[str], spellings: Mapping[str, str] | None = None
+) -> tuple[dict[str, str], list[str]]:
+    """The values of `known` names, and a sentence about each name that was mended or left out.
+
+    Upper and lower case do not matter; spellings: misprints that are met, in lower case, to the right name. Of a name
+    that stands twice the first value is taken, and names without a value are passed over. No sentence holds a value.
+    """
+    right = {name.casefold(): name for name in known} | dict(spellings or {})
+    values: dict[str, str] = {}
+    warnings: list[str] = []
+    for written, value in pairs:
+        name = right.get(written.casefold())
+        if name is None:
+            # A name alone may be anything, a secret too.
+            left_out = f"`{written[:40]}`" if value else "Something that is no pair of name and value"
+            warnings.append(f"{left_out} is not known here and was left out.")
+        elif name in values:
+            warnings.append(f"`{name}` stands there twice; the first value was taken.")
+        elif value:
+            values[name] = value
+            if written != name:
+                warnings.append(f"`{written}` was read as `{name}`.")
+    return values, warnings
