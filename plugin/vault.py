@@ -50,6 +50,10 @@ def memory_place(tenant_id: str, delivery_id: str) -> Place:
     return Place(tenant_id, "delivery_calls", delivery_id, "memory")
 
 
+def errand_place(tenant_id: str, errand_id: str) -> Place:
+    return Place(tenant_id, "errands", errand_id, "memory")
+
+
 def document_place(tenant_id: str, version: int) -> Place:
     return Place(tenant_id, "configurations", str(version), "document")
 

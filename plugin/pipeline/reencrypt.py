@@ -17,6 +17,7 @@ from plugin.vault import (
     Vault,
     credentials_place,
     document_place,
+    errand_place,
     key_place,
     memory_place,
     settings_place,
@@ -31,6 +32,7 @@ _PLACES: Final[Mapping[str, Callable[[str, Any], Place]]] = {
     "source_keys.key": key_place,
     "connections.settings": settings_place,
     "delivery_calls.memory": memory_place,
+    "errands.memory": errand_place,
 }
 
 

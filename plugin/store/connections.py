@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, exists, func, insert, or_, select, update
 
 from plugin.errors import NotFound
+from plugin.store import errands
 from plugin.store.database import put_row
 from plugin.store.tables import connections, deliveries, lanes
 
@@ -111,6 +112,7 @@ def remove_connection(db: Connection, tenant_id: str, connection_id: str, now: d
         .where(connections.c.tenant_id == tenant_id, connections.c.id == connection_id)
         .values(removed_at=now)
     )
+    errands.remove_of_lane(db, tenant_id, connection_id)
 
 
 def pause_connection(

@@ -9,7 +9,8 @@ What becomes of each column that may name or describe a person, when a receipt i
 | event_values (placeholders, unrendered) | the row is deleted |
 | delivery_calls (parameters, memory, person) | the row is deleted; without it nothing is sent any more |
 | attempts.url, .parameters, .words | emptied; method, status, outcome and times stay |
-| reports.words, lookups.words, replay_items.detail | emptied |
+| errands (memory, words) | the row is deleted; nothing more is asked |
+| reports.words, replay_items.detail | emptied |
 | deliveries.vendor_reference | emptied: at the vendor it leads to a person; our own reference is random and stays |
 | triggers.cause_detail, verdicts.detail, .warnings, .preview, events.notes | emptied: they may quote the message |
 | events.sender_id | emptied: only the sender knows what its ids are made of |
@@ -50,9 +51,9 @@ from plugin.store.tables import (
     deliveries,
     delivery_calls,
     episodes,
+    errands,
     event_values,
     events,
-    lookups,
     replay_items,
     reports,
     trigger_bodies,
@@ -208,6 +209,7 @@ def _unless_personal(column: Column[Any]) -> Any:
 
 _BY_DELIVERY: Final[Sequence[Executable]] = (
     delete(delivery_calls).where(_among(delivery_calls.c.delivery_id)),
+    delete(errands).where(_among(errands.c.delivery_id)),
     update(attempts)
     .where(_among(attempts.c.delivery_id), or_(attempts.c.url.is_not(None), attempts.c.words.is_not(None)))
     .values(url=None, parameters=null(), words=None),
@@ -220,7 +222,7 @@ _FORGOTTEN_SUBJECT: Final = literal("forgotten:") + episodes.c.id
 _BY_EVENT: Final[Sequence[Executable]] = (
     delete(event_values).where(_among(event_values.c.event_id)),
     update(verdicts).where(_among(verdicts.c.event_id)).values(detail="", warnings=[], preview=null()),
-    update(lookups).where(_among(lookups.c.event_id), lookups.c.words != "").values(words=""),
+    delete(errands).where(_among(errands.c.event_id)),
     update(replay_items).where(_among(replay_items.c.event_id), replay_items.c.detail != "").values(detail=""),
     update(episodes)
     .where(episodes.c.id.in_(_EPISODES))

@@ -25,6 +25,7 @@ from plugin.store.tables import (
     deliveries,
     delivery_calls,
     episodes,
+    errands,
     event_values,
     events,
     replay_items,
@@ -38,7 +39,7 @@ from plugin.store.tables import (
 PAGE: Final = 50
 
 #: What is counted, in the order in which it is told.
-KINDS: Final = ("stored messages", "events", "verdicts", "survey calls", "attempts", "reports", "replays")
+KINDS: Final = ("stored messages", "events", "verdicts", "survey calls", "attempts", "reports", "errands", "replays")
 
 
 @dataclass(frozen=True)
@@ -215,6 +216,9 @@ _FOLLOWING: Final[Mapping[str, Any]] = {
     "reports": select(deliveries.c.event_id, reports.c.words)
     .join(reports, reports.c.delivery_id == deliveries.c.id)
     .where(_among(deliveries.c.event_id)),
+    "errands": select(func.coalesce(errands.c.event_id, deliveries.c.event_id).label("event_id"), errands.c.words)
+    .outerjoin(deliveries, deliveries.c.id == errands.c.delivery_id)
+    .where(or_(_among(errands.c.event_id), _among(deliveries.c.event_id))),
     "replays": select(replay_items.c.event_id, replay_items.c.detail).where(
         _among(replay_items.c.event_id), replay_items.c.detail != ""
     ),

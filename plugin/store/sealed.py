@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Column, Connection, and_, func, select, tuple_, update
 
-from plugin.store.tables import configurations, connections, delivery_calls, source_keys, sources
+from plugin.store.tables import configurations, connections, delivery_calls, errands, source_keys, sources
 
 #: Rows read, and changed, in one transaction.
 PAGE: Final = 200
@@ -46,6 +46,7 @@ COLUMNS: Final[Sequence[SealedColumn]] = (
     SealedColumn(source_keys.c.key, (source_keys.c.key_hash,), source_keys.c.source_id),
     SealedColumn(connections.c.settings, (connections.c.id,), connections.c.id),
     SealedColumn(delivery_calls.c.memory, (delivery_calls.c.delivery_id,), delivery_calls.c.delivery_id),
+    SealedColumn(errands.c.memory, (errands.c.id,), errands.c.id),
 )
 
 

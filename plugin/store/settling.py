@@ -14,8 +14,9 @@ from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select, upda
 
 from plugin.domain.delivery import DeliveryState, Settlement
 from plugin.domain.outcome import Reason
-from plugin.store import counters, lanes
+from plugin.store import counters, errands, lanes
 from plugin.store.claims import ClaimedRow
+from plugin.store.errands import NewErrand
 from plugin.store.tables import attempts, connections, deliveries, delivery_calls, rules
 
 #: A connection's last success is noted no more often than this: its row is shared by all workers.
@@ -41,6 +42,7 @@ class Finished:
     """A call that has been made, or handed back, and is to be settled.
 
     sealed_memory: what the next step needs to know. hanging: whether it took too long; None when none was made.
+    follow_up: what is asked about it from now on.
     """
 
     row: ClaimedRow
@@ -48,6 +50,7 @@ class Finished:
     attempt: FinishedAttempt
     sealed_memory: str | None = None
     hanging: bool | None = None
+    follow_up: NewErrand | None = None
 
     @property
     def is_success(self) -> bool:
@@ -75,6 +78,8 @@ def settle(db: Connection, finished: Sequence[Finished], now: datetime) -> list[
         db.execute(_SETTLE, settled)
         counters.note(db, counters.CANCELLED, by=sum(one["becomes"] is DeliveryState.CANCELLED for one in settled))
         _keep_memory(db, applied)
+        # Nothing is asked about a person who was forgotten meanwhile.
+        errands.add(db, [one.follow_up for one in applied if one.follow_up is not None and found[one.row.id].kept])
         lanes.lower(db, _dues(applied, found))
     if open_items:
         records = [_record(item, found.get(item.row.id), late=False) for item in applied]

@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, and_, bindparam, case, delete, insert, or_, select, update
 
 from plugin.errors import NotFound
+from plugin.store import errands
 from plugin.store.database import put_row
 from plugin.store.tables import source_keys, sources
 
@@ -151,6 +152,7 @@ def remove_source(db: Connection, tenant_id: str, source_id: str, now: datetime)
         update(sources).where(sources.c.tenant_id == tenant_id, sources.c.id == source_id).values(removed_at=now)
     )
     db.execute(delete(source_keys).where(source_keys.c.tenant_id == tenant_id, source_keys.c.source_id == source_id))
+    errands.remove_of_lane(db, tenant_id, source_id)
 
 
 _NOTE_REQUEST: Final = (

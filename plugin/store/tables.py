@@ -264,6 +264,8 @@ events = Table(
     Column("planned", Boolean, nullable=False),
     # While not planned: something has to be asked first, so no worker plans it yet. Whoever ends the asking clears it.
     Column("waits", Boolean, nullable=False, server_default=text("false")),
+    # Whether its source was asked for more: then the values hold more than the message.
+    Column("looked_up", Boolean, nullable=False, server_default=text("false")),
     # It was not planned when a backup was put back, so what it asks for is held for a person.
     Column("held", Boolean, nullable=False, server_default=text("false")),
     # For a report, and for what a call has told: whose delivery it belongs to, and how long the chain is.
@@ -440,19 +442,36 @@ reports = Table(
           postgresql_where=text("delivery_id IS NULL")),
 )  # fmt: skip
 
-lookups = Table(
-    "lookups",
+#: Requests that may be repeated without harm and that no delivery waits for. A row is one that is still to be done.
+errands = Table(
+    "errands",
     metadata,
-    Column("event_id", _ID, ForeignKey("events.id", ondelete="CASCADE"), primary_key=True),
+    Column("id", _ID, primary_key=True),
     _tenant(),
-    Column("source_id", _ID, ForeignKey("sources.id"), nullable=False),
-    Column("state", String(10), nullable=False),
+    # `follow_up` of a delivery that has ended, or `lookup` of what an event's message does not say.
+    Column("kind", String(10), nullable=False),
+    # What its calls go through, a few at a time: a connection's id for follow-ups, a source's for look-ups.
+    Column("lane", _ID, nullable=False),
+    Column("delivery_id", _ID, ForeignKey("deliveries.id", ondelete="CASCADE")),
+    Column("event_id", _ID, ForeignKey("events.id", ondelete="CASCADE")),
+    Column("step", _NAME, nullable=False),
+    Column("memory", Text, comment="sealed"),
+    # Not before this; a claim puts it off to the end of its lease, so that what a silent worker held is due again.
     Column("due", UtcTime, nullable=False),
+    Column("give_up_at", UtcTime, nullable=False),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("lease_epoch", Integer, nullable=False, server_default=text("0")),
     Column("leased_until", UtcTime),
+    # What the last answer said.
     Column("words", Text, nullable=False, server_default=text("''")),
-)
+    Index("ix_errands_due", "due", "lane"),
+    Index("ix_errands_lease", "leased_until", "lane", sqlite_where=text("leased_until IS NOT NULL"),
+          postgresql_where=text("leased_until IS NOT NULL")),
+    Index("ix_errands_delivery_id", "delivery_id", sqlite_where=text("delivery_id IS NOT NULL"),
+          postgresql_where=text("delivery_id IS NOT NULL")),
+    Index("ix_errands_event_id", "event_id", sqlite_where=text("event_id IS NOT NULL"),
+          postgresql_where=text("event_id IS NOT NULL")),
+)  # fmt: skip
 
 workers = Table(
     "workers",
