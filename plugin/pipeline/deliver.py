@@ -23,9 +23,11 @@ from plugin.domain.survey_call import OutboundRequest, OutboundResponse, SurveyC
 from plugin.errors import OutboundFailed, VaultError
 from plugin.outbound import Outbound
 from plugin.pipeline.credentials import load_memory, load_settings
+from plugin.pipeline.errand_task import follow_up_of
 from plugin.redaction import mask_addresses, mask_secrets
 from plugin.store import claims, connections, deliveries, lanes, leases, settling
 from plugin.store.claims import ClaimedRow
+from plugin.store.errands import NewErrand
 from plugin.store.settling import Finished, FinishedAttempt
 from plugin.vault import Vault, memory_place
 
@@ -92,7 +94,7 @@ class Deliverer:
 
     def broken(self, claim: Claim, error: Exception) -> Finished:
         """How a call is settled that failed by a fault of this program: nobody knows whether it was sent."""
-        settlement = Settlement(DeliveryState.UNCERTAIN, Reason.NO_ANSWER, _fault_words(error))
+        settlement = Settlement(DeliveryState.UNCERTAIN, Reason.NO_ANSWER, fault_words(error))
         return Finished(claim.row, settlement, FinishedAttempt(self._mint.now(), outcome="uncertain"))
 
     def _made(
@@ -125,9 +127,14 @@ class Deliverer:
             status=response.status if response is not None else None,
             outcome=_OUTCOME_WORDS[type(outcome)],
         )
-        words = mask_secrets(_storable(settlement.words), request.secrets)
+        words = mask_secrets(storable(settlement.words), request.secrets)
         return Finished(
-            row, replace(settlement, words=words), attempt, self._sealed(row, settlement), timed_out or duration > SLOW
+            row,
+            replace(settlement, words=words),
+            attempt,
+            self._sealed(row, settlement),
+            hanging=timed_out or duration > SLOW,
+            follow_up=self._follow_up(row, settlement),
         )
 
     def _decide(self, row: ClaimedRow, outcome: Outcome) -> Settlement:
@@ -144,7 +151,7 @@ class Deliverer:
             settlement = after_probe(settlement, now)
         if settlement.vendor_reference is None:
             return settlement
-        return replace(settlement, vendor_reference=_storable(settlement.vendor_reference))
+        return replace(settlement, vendor_reference=storable(settlement.vendor_reference))
 
     def _settings(self, row: ClaimedRow) -> registry.Settings:
         """What the connection's settings hold, opened once for as long as they stay as they are."""
@@ -168,6 +175,11 @@ class Deliverer:
             return None
         return self._vault.seal(json.dumps(dict(settlement.memory)), memory_place(row.tenant_id, row.id))
 
+    def _follow_up(self, row: ClaimedRow, settlement: Settlement) -> NewErrand | None:
+        if settlement.follow_up is None:
+            return None
+        return follow_up_of(row, settlement.follow_up, self._vault, self._mint)
+
     def _given_back(self, row: ClaimedRow) -> Finished:
         now = self._mint.now()
         settlement = Settlement(DeliveryState.SCHEDULED, Reason.GIVEN_BACK, due=now, counts=False)
@@ -181,7 +193,7 @@ class Deliverer:
 
     def _not_built(self, row: ClaimedRow, error: Exception) -> Finished:
         log.error("call could not be built", delivery=row.id, vendor=row.vendor, error=type(error).__name__)
-        settlement = self._decide(row, RetryLater(Reason.NOT_REACHED, f"{_fault_words(error)} Nothing was sent."))
+        settlement = self._decide(row, RetryLater(Reason.NOT_REACHED, f"{fault_words(error)} Nothing was sent."))
         return Finished(row, settlement, FinishedAttempt(self._mint.now(), outcome="retry later"))
 
     def claim_and_settle(
@@ -300,10 +312,11 @@ _OUTCOME_WORDS: Final[Mapping[type[Outcome], str]] = {
 }
 
 
-def _fault_words(error: Exception) -> str:
+def fault_words(error: Exception) -> str:
+    """What is told of a fault of this program, without its text, which may quote values."""
     return f"A fault in survey-plugin itself ({type(error).__name__}); please report it."
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """A vendor's text as a database takes it: no null character, no half of a surrogate pair."""
     return text.replace("\x00", "").encode("utf-8", "replace").decode()
