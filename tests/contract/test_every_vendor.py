@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
+from marshmallow import ValidationError
 
 import plugin.sandbox
 import plugin.surveys
@@ -78,7 +79,19 @@ SAMPLES: Mapping[type, Callable[[Any, str], str]] = {
 
 def sample_value(field: Any, name: str) -> str:
     made = next((make for kind, make in SAMPLES.items() if isinstance(field, kind)), None)
-    return made(field, name) if made else f"value of {name}"
+    if made:
+        return made(field, name)
+    # Where it takes no such words, its example shows a form that it takes.
+    value = f"value of {name}"
+    return value if takes(field, value) else field.metadata["example"]
+
+
+def takes(field: Any, value: str) -> bool:
+    try:
+        field.deserialize(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def full_call(vendor: str, name: str) -> SurveyCall:

@@ -35,6 +35,10 @@ CALLS = {
     ("surveylab", "page_tag"): ({"cId": "8379"}, "email"),
     ("startquestion", "send_invitation"): (WEB, "email"),
     ("startquestion", "send_invitation_to_token"): (WEB, "token"),
+    ("startquestion", "add_respondent"): ({"id_survey": "419349"}, "email"),
+    ("startquestion", "update_respondent"): ({"id_survey": "419349"}, "id_respondent"),
+    ("startquestion", "unsubscribe"): ({}, "email"),
+    ("startquestion", "shorten_link"): ({"id_survey": "419349"}, "user_token"),
 }
 
 
@@ -123,6 +127,11 @@ def test_an_ordinary_call_is_accepted(caller: Caller, vendor: str, name: str) ->
         ("startquestion", "send_invitation", "gateway", Reason.VENDOR_ERROR),
         ("startquestion", "send_invitation_to_token", "unsubscribed", Reason.OPTED_OUT),
         ("startquestion", "send_invitation_to_token", "wrong-token", Reason.UNKNOWN_RESPONDENT),
+        ("startquestion", "add_respondent", "invalid", Reason.INVALID_ADDRESS),
+        ("startquestion", "update_respondent", "unsubscribed", Reason.UNKNOWN_RESPONDENT),
+        ("startquestion", "unsubscribe", "invalid", Reason.INVALID_ADDRESS),
+        ("startquestion", "shorten_link", "wrapped", Reason.DONE),
+        ("startquestion", "shorten_link", "elsewhere", Reason.UNRECOGNISED),
     ],
 )
 def test_a_magic_word_brings_its_answer(caller: Caller, vendor: str, name: str, word: str, reason: Reason) -> None:
@@ -155,7 +164,7 @@ def test_wrong_credentials_are_refused(
         "/pageTag/SurveyCampaign/referrer/1",
         "/pageTag/SurveyCampaign/cId/1/referrer",
         "/pageTag/SurveyCampaign/cId/1/35436/referrer",
-        "/webhooks/1/k/a/unsubscribe?email=a%40b",
+        "/webhooks/1/k/a/delete-respondent?email=a%40b",
         "/nothing//here",
         "//api.php",
     ],

@@ -1,18 +1,29 @@
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from marshmallow import ValidationError
 
+from plugin.domain.identity import new_reference
 from plugin.domain.survey_call import OutboundRequest, SurveyCall
 from plugin.errors import Problem
 from plugin.surveys import startquestion
 
 SEND = {"id_survey": "419349", "id_template": "3593", "email": "lucja.nowak@example.com"}
 TOKEN = {"id_survey": "419349", "id_template": "3593", "token": "81a2B7"}
-CALLS = {"send_invitation": SEND, "send_invitation_to_token": TOKEN}
+PERSON = {"id_survey": "399793", "email": "lucja.nowak@example.com"}
+LISTED = {"id_survey": "399793", "id_respondent": "12345"}
+CALLS: Mapping[str, Mapping[str, str]] = {
+    "send_invitation": SEND,
+    "send_invitation_to_token": TOKEN,
+    "add_respondent": PERSON,
+    "update_respondent": LISTED,
+    "unsubscribe": {"email": "lucja.nowak@example.com"},
+    "shorten_link": {"id_survey": "399793"},
+}
 
 
 def connection(brand: str = "webankieta", **more: str) -> Mapping[str, Any]:
@@ -54,6 +65,47 @@ def test_a_token_is_invited_by_get_where_only_get_is_documented(brand: str, meth
     assert request.path[-1] == "send-invitation-to-token"
 
 
+@pytest.mark.parametrize("brand", startquestion.BRANDS)
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [("add_respondent", "POST"), ("update_respondent", "POST"), ("unsubscribe", "GET"), ("shorten_link", "GET")],
+)
+def test_what_only_keeps_records_is_posted_where_that_is_documented(brand: str, name: str, method: str) -> None:
+    request = request_of(name, connection(brand))
+    assert request.method == method
+    assert request.path[-1] == name.replace("_", "-")
+    assert request_of(name, connection(brand, method="get")).method == "GET"
+
+
+def test_only_invitations_are_withheld_from_who_opted_out_and_only_blocking_may_be_repeated() -> None:
+    calls = startquestion.VENDOR.calls
+    assert {name for name, call in calls.items() if call.invites} == {"send_invitation", "send_invitation_to_token"}
+    assert {name for name, call in calls.items() if call.opts_out} == {"unsubscribe"}
+    assert {name for name, call in calls.items() if call.steps[0].repeat_safe} == {"unsubscribe"}
+
+
+@pytest.mark.parametrize("key", ["k3v9x0q2" * 4, "k3v9-x0q2", "zażółć", "k3v9 x0q2"])
+def test_an_external_key_that_the_vendor_would_refuse_is_refused_here(key: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        request_of("shorten_link", connection(), external_key=key)
+    assert list(refused.value.messages_dict) == ["external_key"]
+
+
+def test_a_delivery_s_reference_is_a_good_external_key() -> None:
+    reference = new_reference(secrets.token_bytes)
+    request = request_of("shorten_link", connection(), external_key=reference)
+    assert dict(request.query)["external_key"] == reference
+    call = startquestion.VENDOR.calls["shorten_link"]
+    assert call.defaults == {"external_key": "{{ delivery.reference }}"}
+    assert call.tracked == "external_key"
+
+
+def test_an_update_without_a_label_is_told_when_the_rule_is_saved() -> None:
+    [problem] = startquestion.check("update_respondent", LISTED, connection())
+    assert str(problem) == "l1: or another label must be given; there is nothing else to update."
+    assert startquestion.check("update_respondent", {**LISTED, "l7": "{{ ticket.id }}"}, connection()) == []
+
+
 @pytest.mark.parametrize(("brand", "origin"), [(name, brand.origin) for name, brand in startquestion.BRANDS.items()])
 def test_each_brand_is_called_at_its_own_host(brand: str, origin: str) -> None:
     assert request_of("send_invitation", connection(brand)).origin == origin
@@ -90,16 +142,23 @@ def places(problems: list[Problem]) -> list[str]:
         ("webankieta", "send_invitation_to_token", []),
         ("netquest_cz", "send_invitation_to_token", ["reminder"]),
         ("netquest_sk", "send_invitation_to_token", []),
+        ("webankieta", "add_respondent", ["l11", "l15"]),
+        ("netquest_cz", "add_respondent", []),
+        ("startquestion", "update_respondent", ["l11", "l15"]),
+        ("netquest_cz", "update_respondent", []),
+        ("netquest_sk", "shorten_link", ["l11", "l15"]),
+        ("netquest_cz", "shorten_link", []),
     ],
 )
 def test_parameters_that_a_brand_does_not_have_are_told_when_the_rule_is_saved(
     brand: str, name: str, unknown: list[str]
 ) -> None:
+    labels = ["l1", "l10", "l11", "l15"]
     parameters = {
-        "send_invitation": ["email", "l1", "l10", "l11", "l15", "reminder_delay", "template_reminder_id"],
+        "send_invitation": [*labels, "email", "reminder_delay", "template_reminder_id"],
         "send_invitation_to_token": ["token", "reminder"],
-    }
-    problems = startquestion.check(name, dict.fromkeys(parameters[name], "{{ ticket.id }}"), connection(brand))
+    }.get(name, labels)
+    problems = startquestion.check(name, dict.fromkeys(parameters, "{{ ticket.id }}"), connection(brand))
     assert places(problems) == unknown
 
 

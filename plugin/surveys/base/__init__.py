@@ -104,8 +104,9 @@ class ChoiceList:
 class Recognised:
     """What a pasted URL of the vendor holds: a connection's settings and a rule's call with its mapping.
 
-    settings: texts by name, secrets as `Secret`; what the URL does not tell is left out. parameters: templates by
-    name. warnings: sentences about what was mended, left out or should be looked at.
+    call: empty where the URL makes a connection only. settings: texts by name, secrets as `Secret`; what the URL does
+    not tell is left out. parameters: templates by name. warnings: sentences about what was mended, left out or should
+    be looked at.
     """
 
     call: str
