@@ -17,7 +17,7 @@ import yaml
 
 from plugin import registry
 from plugin.domain.event import Event
-from plugin.domain.outcome import Accepted, Outcome, Reason
+from plugin.domain.outcome import Accepted, NextRequest, Outcome, Reason
 from plugin.domain.rule import Rule, choose_rules
 from plugin.domain.survey_call import SurveyCall
 from plugin.outbound import Outbound
@@ -29,6 +29,7 @@ from plugin.triggers.base import InboundRequest
 
 LAB = {"cId": "8379", "crk": "k3v9x0q2"}
 WEB = {"id_survey": "419349", "id_template": "3593"}
+LIME = {"survey_id": "282267"}
 #: A call of each kind, and the parameter that takes a magic word.
 CALLS = {
     ("surveylab", "add_respondent"): (LAB, "email"),
@@ -39,7 +40,10 @@ CALLS = {
     ("startquestion", "update_respondent"): ({"id_survey": "419349"}, "id_respondent"),
     ("startquestion", "unsubscribe"): ({}, "email"),
     ("startquestion", "shorten_link"): ({"id_survey": "419349"}, "user_token"),
+    ("limesurvey", "invite"): (LIME, "email"),
 }
+#: More steps than any call has, also where a session is opened anew on the way.
+MOST_STEPS = 12
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +58,7 @@ def settings_for(vendor: str, origin: str, **more: str) -> Mapping[str, Any]:
         "startquestion": {
             "brand": "netquest_cz", "id_account": "1", "webhook_key": "k/+=", "webhook_auth": "a", "origin": origin,
         },
+        "limesurvey": {"origin": origin, "username": "admin", "password": "a-password"},
     }  # fmt: skip
     return registry.vendor(vendor).VENDOR.connection().load({**settings[vendor], **more})
 
@@ -69,10 +74,16 @@ class Caller:
         module = registry.vendor(vendor)
         declared = module.VENDOR.calls[name]
         call = SurveyCall(vendor, name, declared.parameters().load(parameters))
-        step = declared.steps[0].name
-        request = module.build_request(call, settings_for(vendor, self.origin, **settings), step, {})
-        response = self.door.send(request, allowed_origins=())
-        return module.read_response(call, response, step, {})
+        connection = settings_for(vendor, self.origin, **settings)
+        outcome: Outcome = NextRequest(declared.steps[0].name)
+        for _ in range(MOST_STEPS):
+            if not isinstance(outcome, NextRequest):
+                break
+            step, memory = outcome.step, outcome.memory
+            request = module.build_request(call, connection, step, memory)
+            response = self.door.send(request, allowed_origins=())
+            outcome = module.read_response(call, response, step, memory)
+        return outcome
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +143,25 @@ def test_an_ordinary_call_is_accepted(caller: Caller, vendor: str, name: str) ->
         ("startquestion", "unsubscribe", "invalid", Reason.INVALID_ADDRESS),
         ("startquestion", "shorten_link", "wrapped", Reason.DONE),
         ("startquestion", "shorten_link", "elsewhere", Reason.UNRECOGNISED),
+        ("limesurvey", "invite", "add-refused", Reason.INVALID_ADDRESS),
+        ("limesurvey", "invite", "add-unknown", Reason.UNRECOGNISED),
+        ("limesurvey", "invite", "add-warning", Reason.UNRECOGNISED),
+        ("limesurvey", "invite", "add-down", Reason.VENDOR_UNAVAILABLE),
+        ("limesurvey", "invite", "add-gateway", Reason.VENDOR_ERROR),
+        ("limesurvey", "invite", "expired", Reason.DONE),
+        ("limesurvey", "invite", "forgotten", Reason.CREDENTIALS),
+        ("limesurvey", "invite", "opted-out", Reason.OPTED_OUT),
+        ("limesurvey", "invite", "answered", Reason.REFUSED),
+        ("limesurvey", "invite", "unmailable", Reason.INVALID_ADDRESS),
+        ("limesurvey", "invite", "invited", Reason.DONE),
+        ("limesurvey", "invite", "mail-down", Reason.VENDOR_UNAVAILABLE),
+        ("limesurvey", "invite", "bounced", Reason.INVALID_ADDRESS),
+        ("limesurvey", "invite", "too-early", Reason.REFUSED),
+        ("limesurvey", "invite", "too-late", Reason.REFUSED),
+        ("limesurvey", "invite", "unknown", Reason.UNRECOGNISED),
+        ("limesurvey", "invite", "exception", Reason.UNRECOGNISED),
+        ("limesurvey", "invite", "down", Reason.VENDOR_UNAVAILABLE),
+        ("limesurvey", "invite", "gateway", Reason.VENDOR_ERROR),
     ],
 )
 def test_a_magic_word_brings_its_answer(caller: Caller, vendor: str, name: str, word: str, reason: Reason) -> None:
@@ -146,6 +176,9 @@ def test_a_magic_word_brings_its_answer(caller: Caller, vendor: str, name: str, 
         ("surveylab", "add_respondent", {"api_token": "wrong"}, Reason.INVALID_CALL),
         ("startquestion", "send_invitation", {"webhook_key": "wrong"}, Reason.CREDENTIALS),
         ("startquestion", "send_invitation", {"webhook_auth": "wrong"}, Reason.CREDENTIALS),
+        ("limesurvey", "invite", {"password": "wrong"}, Reason.CREDENTIALS),
+        ("limesurvey", "invite", {"password": "forgetful"}, Reason.CREDENTIALS),
+        ("limesurvey", "invite", {"password": "locked"}, Reason.RATE_LIMITED),
     ],
 )
 def test_wrong_credentials_are_refused(
