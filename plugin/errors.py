@@ -70,6 +70,10 @@ class TemplateInvalid(SurveyPluginError):
     """A template of a mapping cannot be accepted. The message follows its place: `is longer than 4,000 characters.`"""
 
 
+class UrlNotRecognised(SurveyPluginError):
+    """A pasted URL is no call of a survey vendor that is known here."""
+
+
 class NotFound(SurveyPluginError):
     """A tenant, source, connection, delivery or receipt of that name does not exist."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from plugin import __version__
-from plugin.cli import backup, connections, deliveries, demo, doctor, replays, running, tenants, upkeep
+from plugin.cli import backup, connections, deliveries, demo, doctor, pasted, replays, running, tenants, upkeep
 from plugin.cli.session import complain
 from plugin.errors import SurveyPluginError
 
@@ -43,6 +43,6 @@ def main() -> None:
     """
 
 
-for group in (running, backup, demo, tenants, connections, deliveries, replays, upkeep, doctor):
+for group in (running, backup, demo, tenants, connections, pasted, deliveries, replays, upkeep, doctor):
     for command in group.COMMANDS:
         main.add_command(command)

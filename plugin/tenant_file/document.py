@@ -137,6 +137,8 @@ def empty_document(slug: str, name: str) -> Document:
 def _writable(value: Any, *, with_secrets: bool) -> Any:
     if isinstance(value, Secret):
         return value.reveal() if with_secrets else _Kept(KEPT)
+    if value == KEPT:
+        return _Kept(KEPT)
     if isinstance(value, Mapping):
         return {key: _writable(inner, with_secrets=with_secrets) for key, inner in value.items()}
     if isinstance(value, list | tuple):
