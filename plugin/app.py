@@ -22,6 +22,7 @@ from plugin.domain.identity import Mint
 from plugin.metrics import Meter, Scrape
 from plugin.outbound import Outbound
 from plugin.pipeline.accept import Acceptor
+from plugin.pipeline.choices import Chooser
 from plugin.pipeline.deliver import Deliverer
 from plugin.pipeline.retention import Retention
 from plugin.redaction import mask_event
@@ -65,6 +66,7 @@ class Parts:
             mint=self.mint,
             signer=self.signer,
             acceptor=self.acceptor,
+            chooser=self.chooser(),
             base_url=self.config.base_url,
             extra_origins=self.config.extra_vendor_origins,
             meter=self.meter,
@@ -74,6 +76,9 @@ class Parts:
 
     def deliverer(self, outbound: Outbound) -> Deliverer:
         return Deliverer(outbound, self.vault, self.mint, monotonic=time.monotonic, chance=random.random)
+
+    def chooser(self) -> Chooser:
+        return Chooser(self.outbound, self.vault, monotonic=time.monotonic)
 
     def outbound(self) -> Outbound:
         config = self.config

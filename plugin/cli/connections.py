@@ -1,23 +1,28 @@
-"""Commands about a tenant's connections: list, pause, resume."""
+"""Commands about a tenant's connections: list, pause, resume, choices."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import click
 from sqlalchemy import Connection
 
 from plugin.cli.receipt_text import local_time, pause_lines
-from plugin.cli.session import parts
+from plugin.cli.session import parts, print_json
+from plugin.pipeline.choices import Listed
 from plugin.store import connections, tenants
 from plugin.store.connections import StoredConnection
 from plugin.store.tenants import Tenant
 
+#: How long a person at a terminal is kept waiting for a vendor's lists, seconds.
+_PATIENCE: Final = 30.0
+
 
 @click.group()
 def connection() -> None:
-    """List, pause and resume a tenant's connections."""
+    """List, pause and resume a tenant's connections, and see what their vendors can list."""
 
 
 @connection.command(name="list")
@@ -75,6 +80,47 @@ def resume(tenant: str, name: str) -> None:
     since = local_time(found.pause.since, ZoneInfo(owner.timezone))
     click.echo(f"{name} is resumed; it was paused since {since}.")
     click.echo(f"Deliveries that were parked and go out when they are due: {parked}.")
+
+
+@connection.command(name="choices")
+@click.argument("tenant")
+@click.argument("name")
+@click.argument("list_name", metavar="[LIST]", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One object a line: list, parameters, value, label.")
+@click.pass_context
+def choices(context: click.Context, tenant: str, name: str, list_name: str | None, as_json: bool) -> None:
+    """Ask a connection's vendor what there is to choose from, such as its surveys; without LIST, everything it lists.
+
+    Each line is an id and what it stands for. Exits with 1 when the vendor told less than it should have.
+    """
+    opened = parts()
+    with opened.database.read() as db:
+        found = connections.connection_by_name(db, tenants.tenant_by_slug(db, tenant).id, name)
+    listed = opened.chooser().choices(found, list_name, patience=_PATIENCE)
+    for one in listed:
+        _print_list(one, as_json)
+    if not listed:
+        click.echo(f"{found.vendor} lists nothing; copy ids from its own pages.", err=True)
+    if any(one.problem for one in listed):
+        context.exit(1)
+
+
+def _print_list(one: Listed, as_json: bool) -> None:
+    """Choices on standard output, and what is to be said about them beside it."""
+    if not as_json:
+        click.echo(f"{one.name}: {one.label}, for {', '.join(one.parameters)}", err=True)
+    for value, label in one.items:
+        if as_json:
+            print_json({"list": one.name, "parameters": list(one.parameters), "value": value, "label": label})
+        else:
+            click.echo(f"{value}\t{label}")
+    if one.problem:
+        words = f" It said: {one.words}" if one.words else ""
+        click.echo(f"{one.name}: {one.problem}{words}", err=True)
+    elif not one.items:
+        click.echo(f"{one.name}: the vendor's list is empty.", err=True)
+    if one.more:
+        click.echo(f"{one.name}: there may be more than the {len(one.items)} shown.", err=True)
 
 
 def _found(db: Connection, tenant: str, name: str) -> tuple[StoredConnection, int, Tenant]:

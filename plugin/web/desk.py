@@ -11,6 +11,7 @@ from flask import current_app
 from plugin.domain.identity import Mint
 from plugin.metrics import Meter, Scrape
 from plugin.pipeline.accept import Acceptor
+from plugin.pipeline.choices import Chooser
 from plugin.redaction import Secret
 from plugin.signing import LinkSigner
 from plugin.store.database import Database
@@ -31,6 +32,7 @@ class Desk:
     mint: Mint
     signer: LinkSigner
     acceptor: Acceptor
+    chooser: Chooser
     base_url: str
     extra_origins: Sequence[str]
     meter: Meter

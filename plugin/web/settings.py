@@ -8,7 +8,7 @@ from typing import Final
 from flask import Blueprint, abort, flash, g, redirect, request, url_for
 from werkzeug import Response
 
-from plugin.web import settings_configuration, settings_overview, settings_pasted, settings_receipts
+from plugin.web import settings_choices, settings_configuration, settings_overview, settings_pasted, settings_receipts
 from plugin.web.desk import desk
 from plugin.web.sessions import end_session, find_visit
 
@@ -17,6 +17,7 @@ _OPEN_TO_VIEWERS: Final = frozenset({"settings.leave"})
 
 blueprint = Blueprint("settings", __name__, url_prefix="/settings")
 blueprint.register_blueprint(settings_overview.blueprint)
+blueprint.register_blueprint(settings_choices.blueprint)
 blueprint.register_blueprint(settings_configuration.blueprint)
 blueprint.register_blueprint(settings_pasted.blueprint)
 blueprint.register_blueprint(settings_receipts.blueprint)

@@ -15,6 +15,7 @@ from werkzeug import Response
 from plugin.domain.limits import REQUESTS_PER_MINUTE
 from plugin.domain.schedule import Ask
 from plugin.manifest import load_manifest
+from plugin.pipeline.choices import lists_of
 from plugin.redaction import MASK
 from plugin.store import connections, rules, sources, workers
 from plugin.store.connections import StoredConnection
@@ -54,10 +55,11 @@ class SourceCard:
 
 @dataclass(frozen=True)
 class ConnectionCard:
-    """waiting: deliveries that are still to be made through it."""
+    """waiting: deliveries that are still to be made through it. has_choices: whether its vendor can list any."""
 
     connection: StoredConnection
     waiting: int
+    has_choices: bool
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def _connection_cards(db: Connection, tenant_id: str) -> list[ConnectionCard]:
     if not visit().may_change:
         # A vendor's words may quote the person it was asked about.
         found = without_addresses(found)
-    return [ConnectionCard(connection, waiting.get(connection.id, 0)) for connection in found]
+    return [ConnectionCard(one, waiting.get(one.id, 0), bool(lists_of(one.vendor))) for one in found]
 
 
 # --- the set-up guide -------------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ def test_every_command_of_the_contract_is_there() -> None:
         "demo", "serve", "web", "worker", "migrate", "doctor", "apply", "export", "tenant create", "tenant list",
         "tenant remove", "tenant link", "tenant unlink", "trigger", "deliveries", "receipt", "replay", "cancel",
         "deliveries resolve", "replay resume", "replay list", "replay show",
-        "connection pause", "connection resume", "sandbox", "connectors", "forget",
+        "connection pause", "connection resume", "connection choices", "sandbox", "connectors", "forget",
     }  # fmt: skip
 
 

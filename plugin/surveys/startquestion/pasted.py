@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from plugin.redaction import Secret
 from plugin.surveys.base import PastedUrl, Recognised
+from plugin.surveys.base.pasted import take_known
 from plugin.surveys.startquestion.brands import BRANDS
 from plugin.surveys.startquestion.calls import CALLS, WEBHOOKS, not_offered
 
@@ -59,50 +60,40 @@ def _settings(brand: str, account: str, key: str, auth: str, warnings: list[str]
     if re.fullmatch("[0-9]+", account):
         settings["id_account"] = account
     else:
-        warnings.append("The account's number is not in the URL: put it in as id_account.")
+        warnings.append("The account's number is not in the URL: put it in as `id_account`.")
     for name, value in (("webhook_key", key), ("webhook_auth", auth)):
         if re.search(r"[\[\]{}<>]", value):
-            warnings.append(f"The URL has a name in place of the secret: put it in as {name}.")
+            warnings.append(f"The URL has a name in place of the secret: put it in as `{name}`.")
         else:
             settings[name] = Secret(value)
     return settings
 
 
 def _parameters(brand: str, call: str, url: PastedUrl, warnings: list[str]) -> Mapping[str, str]:
-    known = {name.casefold(): name for name in CALLS[call].parameters().fields}
-    parameters: dict[str, str] = {}
-    for written, value in _pairs(url):
-        name = known.get(written.casefold())
-        if name is None:
-            warnings.append(f"{_shown(written)} is not a parameter of {call}: it was left out.")
-        elif not_offered(brand, call, [name]):
-            warnings.append(f"{name} is not offered by {BRANDS[brand].title}: it was left out.")
-        elif value:
-            parameters[name] = value
-    warnings.extend(_mended(parameters))
+    parameters, remarks = take_known(map(_seen, url.query), CALLS[call].parameters().fields)
+    for name in not_offered(brand, call, tuple(parameters)):
+        del parameters[name]
+        remarks.append(f"`{name}` is not offered by {BRANDS[brand].title} and was left out.")
+    warnings.extend((*remarks, *_mended(parameters)))
     return parameters
 
 
-def _pairs(url: PastedUrl) -> Iterator[tuple[str, str]]:
-    for name, value in url.query:
-        yield ("email", name) if _HIDDEN_EMAIL.fullmatch(name) and not value else (name, value)
-
-
-def _shown(name: str) -> str:
-    """A name as a warning may quote it: what is no plain name may hold anything."""
-    return name if re.fullmatch(r"[A-Za-z0-9_]{1,40}", name) else "A part of the query"
+def _seen(pair: tuple[str, str]) -> tuple[str, str]:
+    """A pair as it was before a site hid the address in it."""
+    name, value = pair
+    return ("email", name) if _HIDDEN_EMAIL.fullmatch(name) and not value else pair
 
 
 def _mended(parameters: dict[str, str]) -> Iterator[str]:
     """Put what should vary from ticket to ticket right, as far as it can be known; gives a warning for each."""
     if "email" in parameters and "{{" not in parameters["email"]:
         parameters["email"] = _OUR_EMAIL
-        yield f"email was one person's address, who would get every survey: {_OUR_EMAIL} was put in its place."
+        yield f"`email` was one person's address, who would get every survey: {_OUR_EMAIL} was put in its place."
     for name in _NAMES_A_PERSON:
         if name in parameters and "{{" not in parameters[name]:
-            yield f"{name} names the same person for every ticket: put a placeholder in its place."
+            yield f"`{name}` names the same person for every ticket: put a placeholder in its place."
     if parameters.get("external_key", _REFERENCE) != _REFERENCE:
         yield (
-            f"external_key is kept as it is. {_REFERENCE} is different for each delivery, so that answers can be told "
+            f"`external_key` is kept as it is. {_REFERENCE} differs for each delivery, so that answers can be told "
             "apart, also when a ticket is closed twice."
         )
