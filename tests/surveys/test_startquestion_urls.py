@@ -6,11 +6,14 @@ from collections.abc import Mapping
 
 import pytest
 
+from plugin import registry
 from plugin.domain.survey_call import SurveyCall
 from plugin.redaction import Secret
 from plugin.surveys import startquestion
 from plugin.surveys.base import Recognised
 from plugin.surveys.base.pasted import read_pasted_url
+from plugin.tenant_file import import_url
+from plugin.tenant_file.document import KEPT
 
 KEYS = "387487/TUwNjNDg3M/84b750d6956f02503015938fc38bfe36"
 ACCOUNT = {
@@ -56,7 +59,6 @@ DOCUMENTED = [
         {
             "id_survey": "399793",
             "id_template": "1833",
-            "email": "{{ person.email }}",
             "l1": "Martin",
             "l2": "Novak",
             "l3": "CEO",
@@ -67,7 +69,7 @@ DOCUMENTED = [
         f"https://www.webankieta.pl/webhooks/{KEYS}/add-respondent?id_survey=399793&email=jan@example.com&l1=Jan&l4=VIP",
         "webankieta",
         "add_respondent",
-        {"id_survey": "399793", "email": "{{ person.email }}", "l1": "Jan", "l4": "VIP"},
+        {"id_survey": "399793", "email": "jan@example.com", "l1": "Jan", "l4": "VIP"},
     ),
     (
         (
@@ -82,7 +84,7 @@ DOCUMENTED = [
         f"https://www.startquestion.com/webhooks/{KEYS}/unsubscribe?email=a.kowalski@example.com",
         "startquestion",
         "unsubscribe",
-        {"email": "{{ person.email }}"},
+        {"email": "a.kowalski@example.com"},
     ),
     (
         f"https://www.netquest.sk/webhooks/{KEYS}/Shorten-link?id_survey=399793&user_token=MNOVAK&l1=Martin",
@@ -147,16 +149,30 @@ def test_a_key_may_hold_the_signs_of_base64() -> None:
     assert found.settings["webhook_key"] == Secret("Mj/U3/+A=")
 
 
-def test_names_in_place_of_account_and_keys_are_left_out_with_a_warning() -> None:
-    found = recognised(
-        "https://www.webankieta.pl/webhooks/[id_account]/{{webhook_key}}/[webhook_auth]/unsubscribe?email={{e}}"
-    )
-    assert found.settings == {"brand": "webankieta"}
-    assert found.warnings == [
-        "The account's number is not in the URL: put it in as `id_account`.",
-        "The URL has a name in place of the secret: put it in as `webhook_key`.",
-        "The URL has a name in place of the secret: put it in as `webhook_auth`.",
-    ]
+def test_a_name_in_place_of_the_account_s_number_is_left_out() -> None:
+    found = recognised("https://www.webankieta.pl/webhooks/[id_account]/key/auth/unsubscribe?email={{person.email}}")
+    assert "id_account" not in found.settings
+
+
+def test_an_example_of_the_pages_is_imported_with_what_is_missing_put_in_or_named() -> None:
+    written = "https://www.webankieta.pl/webhooks/[id_account]/[webhook_key]/{{webhook_auth}}/unsubscribe?email=jan@example.com"
+    imported = import_url(written)
+    [connection], [rule] = imported.fragment["connections"], imported.fragment["rules"]
+    assert connection["settings"] == {"brand": "webankieta", "webhook_key": KEPT, "webhook_auth": KEPT}
+    assert rule["parameters"] == {"email": "{{ person.email }}"}
+    assert "To be mended: settings.id_account: is required." in imported.warnings
+
+
+@pytest.mark.parametrize(("url", "brand", "call", "parameters"), DOCUMENTED)
+def test_a_documented_url_is_imported_whole(url: str, brand: str, call: str, parameters: Mapping[str, str]) -> None:
+    imported = import_url(url)
+    assert not [warning for warning in imported.warnings if warning.startswith("To be mended")]
+    assert [rule["call"] for rule in imported.fragment["rules"]] == ([call] if call else [])
+    assert [connection["settings"]["brand"] for connection in imported.fragment["connections"]] == [brand]
+    for rule in imported.fragment["rules"]:
+        asked = registry.vendor("startquestion").VENDOR.calls[call].parameters().fields
+        assert rule["parameters"].get("email") == ("{{ person.email }}" if "email" in asked else None)
+        assert rule["parameters"].keys() >= parameters.keys()
 
 
 def test_what_the_call_or_the_brand_does_not_have_is_left_out_with_a_warning() -> None:
@@ -172,12 +188,9 @@ def test_what_the_call_or_the_brand_does_not_have_is_left_out_with_a_warning() -
     ]
 
 
-def test_a_mapping_that_would_ask_the_same_person_each_time_is_warned_about() -> None:
+def test_a_mapping_that_names_the_same_person_each_time_is_warned_about() -> None:
     warnings = recognised(DOCUMENTED[0][0]).warnings
     assert warnings == ["`token` names the same person for every ticket: put a placeholder in its place."]
-    [warning] = recognised(DOCUMENTED[3][0]).warnings
-    assert "{{ person.email }} was put in its place" in warning
-    assert "jan@" not in warning
 
 
 def test_a_key_of_the_ticket_is_kept_but_the_delivery_s_is_offered() -> None:

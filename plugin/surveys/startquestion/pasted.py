@@ -18,9 +18,8 @@ _LIST: Final = "survey-list"
 
 #: What word processors make of a hyphen.
 _DASHES: Final = dict.fromkeys(map(ord, "_‐‑‒–—−"), "-")
-_OUR_EMAIL: Final = "{{ person.email }}"
 _REFERENCE: Final = "{{ delivery.reference }}"
-#: What a site that hides addresses from robots leaves of `email=...` when its text is copied.
+#: What a site that hides addresses from robots leaves of `email=...` when its text is copied: it names nobody.
 _HIDDEN_EMAIL: Final = re.compile(r"\[?email\W+protected\]?", re.IGNORECASE)
 #: Parameters that say who is meant.
 _NAMES_A_PERSON: Final = ("token", "id_respondent", "user_token")
@@ -40,12 +39,12 @@ def recognise_url(url: PastedUrl) -> Recognised | None:
             return None
     if webhook not in _CALLS and webhook != _LIST:
         return None
-    warnings: list[str] = []
-    settings = _settings(brand, account, "/".join(key), auth, warnings)
+    settings = _settings(brand, account, "/".join(key), auth)
     if webhook == _LIST:
-        warnings.append("This URL lists surveys and asks nobody, so it makes a connection and no rule.")
-        return Recognised("", settings, {}, warnings)
-    parameters = _parameters(brand, _CALLS[webhook], url, warnings)
+        return Recognised(
+            "", settings, {}, ["This URL lists surveys and asks nobody: it makes a connection and no rule."]
+        )
+    parameters, warnings = _parameters(brand, _CALLS[webhook], url)
     return Recognised(_CALLS[webhook], settings, parameters, warnings)
 
 
@@ -55,40 +54,23 @@ def _brand_of(origin: str) -> str:
     return next((name for name, brand in BRANDS.items() if brand.origin.endswith(f"://www.{host}")), "")
 
 
-def _settings(brand: str, account: str, key: str, auth: str, warnings: list[str]) -> Mapping[str, Any]:
-    settings: dict[str, Any] = {"brand": brand}
-    if re.fullmatch("[0-9]+", account):
-        settings["id_account"] = account
-    else:
-        warnings.append("The account's number is not in the URL: put it in as `id_account`.")
-    for name, value in (("webhook_key", key), ("webhook_auth", auth)):
-        if re.search(r"[\[\]{}<>]", value):
-            warnings.append(f"The URL has a name in place of the secret: put it in as `{name}`.")
-        else:
-            settings[name] = Secret(value)
-    return settings
+def _settings(brand: str, account: str, key: str, auth: str) -> Mapping[str, Any]:
+    settings: dict[str, Any] = {"brand": brand, "webhook_key": Secret(key), "webhook_auth": Secret(auth)}
+    # The pages write [id_account] there.
+    return settings | ({"id_account": account} if re.fullmatch("[0-9]+", account) else {})
 
 
-def _parameters(brand: str, call: str, url: PastedUrl, warnings: list[str]) -> Mapping[str, str]:
-    parameters, remarks = take_known(map(_seen, url.query), CALLS[call].parameters().fields)
+def _parameters(brand: str, call: str, url: PastedUrl) -> tuple[Mapping[str, str], list[str]]:
+    """The mapping, and a sentence about each thing that was left out or should be looked at."""
+    pairs = [pair for pair in url.query if not _HIDDEN_EMAIL.fullmatch(pair[0])]
+    parameters, warnings = take_known(pairs, CALLS[call].parameters().fields)
     for name in not_offered(brand, call, tuple(parameters)):
         del parameters[name]
-        remarks.append(f"`{name}` is not offered by {BRANDS[brand].title} and was left out.")
-    warnings.extend((*remarks, *_mended(parameters)))
-    return parameters
+        warnings.append(f"`{name}` is not offered by {BRANDS[brand].title} and was left out.")
+    return parameters, [*warnings, *_remarks(parameters)]
 
 
-def _seen(pair: tuple[str, str]) -> tuple[str, str]:
-    """A pair as it was before a site hid the address in it."""
-    name, value = pair
-    return ("email", name) if _HIDDEN_EMAIL.fullmatch(name) and not value else pair
-
-
-def _mended(parameters: dict[str, str]) -> Iterator[str]:
-    """Put what should vary from ticket to ticket right, as far as it can be known; gives a warning for each."""
-    if "email" in parameters and "{{" not in parameters["email"]:
-        parameters["email"] = _OUR_EMAIL
-        yield f"`email` was one person's address, who would get every survey: {_OUR_EMAIL} was put in its place."
+def _remarks(parameters: Mapping[str, str]) -> Iterator[str]:
     for name in _NAMES_A_PERSON:
         if name in parameters and "{{" not in parameters[name]:
             yield f"`{name}` names the same person for every ticket: put a placeholder in its place."
