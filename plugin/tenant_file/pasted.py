@@ -59,7 +59,7 @@ def import_url(text: str, *, name: str | None = None, taken: Collection[str] = (
             "parameters": parameters,
         }
         fragment["rules"].append(rule)
-    warnings += _faults(fragment)
+    warnings += [f"To be mended: {fault}" for fault in _faults(fragment) if not _is_told(fault, found.warnings)]
     secrets = list(_secrets_in(settings))
     return Imported(fragment, [mask_secrets(warning, secrets) for warning in dict.fromkeys(warnings)])
 
@@ -117,7 +117,8 @@ def _settings(vendor: str, found: registry.Recognised, warnings: list[str]) -> D
             value = None
         if value is None and declared.required and declared.metadata["secret"]:
             value = KEPT
-            warnings.append(f"`{name}` is not in the URL: write it into the connection.")
+            if not _speak_of(name, found.warnings):
+                warnings.append(f"`{name}` is not in the URL: write it into the connection.")
         if value is not None:
             settings[name] = value
     return settings
@@ -185,15 +186,23 @@ def _names_in(template: str) -> frozenset[str]:
 # --- what is still wrong ----------------------------------------------------------------------------------------------
 
 
-def _faults(fragment: Document) -> list[str]:
-    """What the check of a whole configuration says of the two."""
+def _faults(fragment: Document) -> list[Problem]:
+    """What the check of a whole configuration says of the two, each in its place in them."""
     whole = empty_document("fragment", "Fragment") | _replaced(fragment, (), lambda _: "a secret")
     try:
-        return list(check_document(whole).warnings)
+        check_document(whole)
     except TenantFileInvalid as error:
-        return [_shown(problem) for problem in error.problems]
+        return [
+            Problem(re.sub(r"^(?:connections|rules)\[0\]\.", "", problem.place), problem.message)
+            for problem in error.problems
+        ]
+    return []
 
 
-def _shown(problem: Problem) -> str:
-    place = re.sub(r"^(?:connections|rules)\[0\]\.", "", problem.place)
-    return f"To be mended: {place}: {problem.message}" if place else problem.message
+def _is_told(fault: Problem, warnings: Sequence[str]) -> bool:
+    """Whether the vendor has said already that something is missing."""
+    return fault.message.startswith("is required") and _speak_of(fault.place.rpartition(".")[2], warnings)
+
+
+def _speak_of(name: str, warnings: Sequence[str]) -> bool:
+    return any(re.search(rf"\b{re.escape(name)}\b", warning) for warning in warnings)
