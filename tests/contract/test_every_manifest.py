@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 from pathlib import Path
 
 import pytest
 
+from plugin import registry
 from plugin.domain.event import CATALOGUE
 from plugin.errors import NotFound
 from plugin.manifest import load_manifest
@@ -16,6 +16,8 @@ from plugin.triggers.base import InboundRequest
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 SOURCES = sorted(path.name for path in MANIFESTS.iterdir() if path.is_dir())
+#: Sources that send nothing but reports, in the sender's own words: their files are samples, not bodies to paste.
+REPORTING = {name for name in SOURCES if all(kind.is_report for kind in registry.source(name).SOURCE.events)}
 VALUES = {"url": "https://survey.example.com/triggers/k3y", "source": "support", "tenant": "acme"}
 #: What a sender fills in where the catalogue's own example is not what it would write.
 SAMPLES = {
@@ -28,8 +30,12 @@ SAMPLES = {
 }
 
 every_source = pytest.mark.parametrize("source", SOURCES)
+BODIES = [(path.parent.name, path.stem) for path in sorted(MANIFESTS.glob("*/*.json"))]
 every_body = pytest.mark.parametrize(
-    ("source", "body"), [(path.parent.name, path.stem) for path in sorted(MANIFESTS.glob("*/*.json"))]
+    ("source", "body"), [(source, body) for source, body in BODIES if source not in REPORTING]
+)
+every_sample = pytest.mark.parametrize(
+    ("source", "sample"), [(source, body) for source, body in BODIES if source in REPORTING]
 )
 
 
@@ -69,7 +75,7 @@ def test_every_value_stands_in_quotes(source, body):
 @every_body
 def test_a_filled_body_is_read_as_what_its_name_says(source, body):
     text = load_manifest(source, VALUES).bodies[body]
-    [event] = importlib.import_module(f"plugin.triggers.{source}").parse(
+    [event] = registry.source(source).parse(
         InboundRequest("POST", "", {"content-type": "application/json"}, filled_by_sender(text))
     )
     assert event.kind.value == body.replace("_", ".", 1)
@@ -82,7 +88,7 @@ def test_a_filled_body_is_read_as_what_its_name_says(source, body):
 @every_body
 def test_a_body_that_nobody_filled_in_sends_nothing_on(source, body):
     text = load_manifest(source, VALUES).bodies[body]
-    [event] = importlib.import_module(f"plugin.triggers.{source}").parse(InboundRequest("POST", "", {}, text.encode()))
+    [event] = registry.source(source).parse(InboundRequest("POST", "", {}, text.encode()))
     assert event.values == {"event.kind": body.replace("_", ".", 1)}
     assert "person.email" in event.unrendered
 
@@ -91,6 +97,16 @@ def test_a_body_that_nobody_filled_in_sends_nothing_on(source, body):
 def test_free_text_stays_out_of_the_bodies(source, body):
     text = load_manifest(source, VALUES).bodies[body]
     assert not re.search(r"\{\{[\w.]*(title|description|comment|requester\.name|visitor\.name|person\.name)", text)
+
+
+@every_sample
+def test_a_sample_is_a_report_of_the_kind_that_it_is_named_after(source, sample):
+    module = registry.source(source)
+    [event] = module.parse(InboundRequest("POST", "", {}, load_manifest(source, VALUES).bodies[sample].encode()))
+    assert event.kind.value == sample.replace("_", ".", 1)
+    assert event.notes == ()
+    # Whoever tries it puts a reference there.
+    assert event.correlation == "put the reference of a delivery here"
 
 
 def test_values_are_escaped_inside_json_and_plain_in_the_guide():

@@ -17,7 +17,7 @@ import yaml
 
 from plugin import registry
 from plugin.domain.event import Event
-from plugin.domain.outcome import Accepted, NextRequest, Outcome, Reason
+from plugin.domain.outcome import Accepted, NextRequest, Outcome, Reason, Rejected
 from plugin.domain.rule import Rule, choose_rules
 from plugin.domain.survey_call import SurveyCall
 from plugin.outbound import Outbound
@@ -30,10 +30,12 @@ from plugin.triggers.base import InboundRequest
 LAB = {"cId": "8379", "crk": "k3v9x0q2"}
 WEB = {"id_survey": "419349", "id_template": "3593"}
 LIME = {"survey_id": "282267"}
+SMS = {"type_id": "15", "project_id": "99", "phone": "+48221234567"}
 #: A call of each kind, and the parameter that takes a magic word.
 CALLS = {
     ("surveylab", "add_respondent"): (LAB, "email"),
     ("surveylab", "page_tag"): ({"cId": "8379"}, "email"),
+    ("sendios", "send_sms"): (SMS, "client_user_id"),
     ("startquestion", "send_invitation"): (WEB, "email"),
     ("startquestion", "send_invitation_to_token"): (WEB, "token"),
     ("startquestion", "add_respondent"): ({"id_survey": "419349"}, "email"),
@@ -54,6 +56,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 def settings_for(vendor: str, origin: str, **more: str) -> Mapping[str, Any]:
     settings = {
+        "sendios": {"origin": origin, "client_id": "123", "api_key": "a-key"},
         "surveylab": {"origin": origin, "link_origin": origin, "api_token": "a-token"},
         "startquestion": {
             "brand": "netquest_cz", "id_account": "1", "webhook_key": "k/+=", "webhook_auth": "a", "origin": origin,
@@ -129,6 +132,11 @@ def test_an_ordinary_call_is_accepted(caller: Caller, vendor: str, name: str) ->
         ("surveylab", "add_respondent", "broken", Reason.UNRECOGNISED),
         ("surveylab", "page_tag", "unknown", Reason.NOT_FOUND),
         ("surveylab", "page_tag", "broken", Reason.OPENED),
+        ("sendios", "send_sms", "wrong-key", Reason.CREDENTIALS),
+        ("sendios", "send_sms", "refused", Reason.REFUSED),
+        ("sendios", "send_sms", "busy", Reason.RATE_LIMITED),
+        ("sendios", "send_sms", "error", Reason.REFUSED),
+        ("sendios", "send_sms", "undecided", Reason.UNRECOGNISED),
         ("startquestion", "send_invitation", "quota", Reason.QUOTA),
         ("startquestion", "send_invitation", "quoted", Reason.QUOTA),
         ("startquestion", "send_invitation", "refused", Reason.REFUSED),
@@ -174,6 +182,7 @@ def test_a_magic_word_brings_its_answer(caller: Caller, vendor: str, name: str, 
     ("vendor", "name", "settings", "reason"),
     [
         ("surveylab", "add_respondent", {"api_token": "wrong"}, Reason.INVALID_CALL),
+        ("sendios", "send_sms", {"api_key": "wrong"}, Reason.CREDENTIALS),
         ("startquestion", "send_invitation", {"webhook_key": "wrong"}, Reason.CREDENTIALS),
         ("startquestion", "send_invitation", {"webhook_auth": "wrong"}, Reason.CREDENTIALS),
         ("limesurvey", "invite", {"password": "wrong"}, Reason.CREDENTIALS),
@@ -198,6 +207,7 @@ def test_wrong_credentials_are_refused(
         "/pageTag/SurveyCampaign/cId/1/referrer",
         "/pageTag/SurveyCampaign/cId/1/35436/referrer",
         "/webhooks/1/k/a/delete-respondent?email=a%40b",
+        "/v1/push/system",
         "/nothing//here",
         "//api.php",
     ],
@@ -209,6 +219,13 @@ def test_an_incomplete_or_unknown_call_is_not_answered_with_success(sandbox: San
 def test_a_call_without_its_person_is_answered_with_an_error(sandbox: Sandbox) -> None:
     status, _, body = get(sandbox, "/webhooks/1/k/a/send-invitation?id_survey=1&id_template=2")
     assert (status, json.loads(body)["type"]) == (200, "error")
+
+
+def test_an_sms_without_its_type_or_its_key_is_answered_with_an_error(sandbox: Sandbox, caller: Caller) -> None:
+    status, _, body = get(sandbox, "/v1/sms/send/system")
+    assert (status, json.loads(body)["data"]) == (401, {"error": "Authorization base64 data wrong or invalid"})
+    outcome = caller.ask("sendios", "send_sms", {**SMS, "type_id": "0", "client_user_id": "1"})
+    assert outcome == Rejected(Reason.INVALID_CALL, "Missing parameter")
 
 
 def test_a_slow_answer_keeps_the_caller_waiting(sandbox: Sandbox) -> None:
