@@ -19,11 +19,13 @@ from flask import Flask
 from plugin import __version__, registry
 from plugin.config import Config, load_config
 from plugin.domain.identity import Mint
+from plugin.errand_worker import ErrandWorker
 from plugin.metrics import Meter, Scrape
 from plugin.outbound import Outbound
 from plugin.pipeline.accept import Acceptor
 from plugin.pipeline.choices import Chooser
 from plugin.pipeline.deliver import Deliverer
+from plugin.pipeline.errands import Errands
 from plugin.pipeline.retention import Retention
 from plugin.redaction import mask_event
 from plugin.signing import LinkSigner
@@ -80,6 +82,10 @@ class Parts:
     def chooser(self) -> Chooser:
         return Chooser(self.outbound, self.vault, monotonic=time.monotonic)
 
+    def errand_worker(self, outbound: Outbound) -> ErrandWorker:
+        errands = Errands(outbound, self.vault, self.mint, monotonic=time.monotonic, chance=random.random)
+        return ErrandWorker(self.database, errands, self.meter, threads=max(self.config.worker_threads // 4, 1))
+
     def outbound(self) -> Outbound:
         config = self.config
         return Outbound(
@@ -103,6 +109,7 @@ class Parts:
         return Worker(
             self.database,
             self.deliverer(outbound),
+            self.errand_worker(outbound),
             self.retention(),
             self.mint,
             self.meter,

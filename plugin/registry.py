@@ -25,8 +25,18 @@ from plugin.surveys.base import (
     Vendor,
     VendorModule,
 )
+from plugin.surveys.base.answers import outcome_for_status
 from plugin.surveys.base.pasted import read_pasted_url
-from plugin.triggers.base import Belonging, Credentials, InboundAnswer, InboundRequest, MatchBy, Source, SourceModule
+from plugin.triggers.base import (
+    Belonging,
+    Credentials,
+    InboundAnswer,
+    InboundRequest,
+    LookupModule,
+    MatchBy,
+    Source,
+    SourceModule,
+)
 from plugin.triggers.base.recording import read_recording
 
 __all__ = [
@@ -38,6 +48,7 @@ __all__ = [
     "Credentials",
     "InboundAnswer",
     "InboundRequest",
+    "LookupModule",
     "MatchBy",
     "PastedUrl",
     "Recognised",
@@ -47,6 +58,8 @@ __all__ = [
     "Step",
     "Vendor",
     "VendorModule",
+    "lookup_module",
+    "outcome_for_status",
     "read_pasted_url",
     "read_recording",
     "schema",
@@ -75,6 +88,12 @@ def source(name: str) -> SourceModule:
     if name not in source_names():
         raise NotFound(f"There is no trigger source named {name}; there are: {', '.join(source_names())}.")
     return cast("SourceModule", importlib.import_module(f"plugin.triggers.{name}"))
+
+
+def lookup_module(name: str) -> LookupModule | None:
+    """The trigger source of that name, if it may have to be asked for more than its messages say. Raises NotFound."""
+    module = source(name)
+    return cast("LookupModule", module) if hasattr(module, "lookup") else None
 
 
 def vendor(name: str) -> VendorModule:

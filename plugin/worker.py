@@ -19,6 +19,7 @@ import structlog
 
 from plugin.domain.delivery import CALL_DEADLINE, DeliveryState
 from plugin.domain.identity import Mint
+from plugin.errand_worker import ErrandWorker
 from plugin.errors import StoreConflict, StoreUnavailable
 from plugin.metrics import FLUSH_EVERY, Meter
 from plugin.metrics.catalogue import ATTEMPTS, CALL_SECONDS, CLAIM_SECONDS, CLAIMED, DUE_TO_CLAIM_SECONDS, SETTLED
@@ -65,6 +66,7 @@ class Worker:
         self,
         database: Database,
         deliverer: Deliverer,
+        errands: ErrandWorker,
         retention: Retention,
         mint: Mint,
         meter: Meter,
@@ -75,6 +77,7 @@ class Worker:
     ) -> None:
         self._database = database
         self._deliverer = deliverer
+        self._errands = errands
         self._mint = mint
         self._meter = meter
         self._listener = listener
@@ -105,7 +108,7 @@ class Worker:
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then let the calls under way end and settle them."""
         log.info("worker started", worker=self._name, threads=self._threads)
-        with self._sending(), self._listener.listening(self.wake):
+        with self._sending(), self._errands.sending(self.wake), self._listener.listening(self.wake):
             while not stop.is_set():
                 self._guarded(self._turn, stop)
             self._drain()
@@ -116,10 +119,10 @@ class Worker:
     def run_until_idle(self, give_up_after: float) -> bool:
         """Work until nothing is due or under way any more; whether that came within `give_up_after` seconds."""
         deadline = time.monotonic() + give_up_after
-        with self._sending():
+        with self._sending(), self._errands.sending(self.wake):
             while time.monotonic() < deadline:
                 self._turn()
-                if not self._under_way and not self._unsettled and not self._is_due():
+                if not self._under_way and not self._unsettled and not self._is_due() and self._errands.is_idle():
                     return True
         return False
 
@@ -174,6 +177,7 @@ class Worker:
                 self._pacing.begun(claim.row.connection_id)
                 self._tasks.put(claim)
             self._start_senders(len(self._under_way))
+        self._errands.turn()
         self._pacing.forget_idle()
         for chore in self._chores:
             chore.run_when_due()
@@ -271,6 +275,7 @@ class Worker:
                     self._claim_and_settle(free=0)
                 except StoreUnavailable:
                     time.sleep(POLL)
+        self._errands.drain(deadline)
 
     # --- chores ---
 

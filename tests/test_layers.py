@@ -15,7 +15,7 @@ GROUND = {"domain", "errors", "redaction"}
 CONNECTORS = {"triggers", "surveys"}
 STEPS = {"store", "registry", "outbound", "vault", *GROUND}
 FRONT = {"pipeline", "store", "tenant_file", "signing", "vault", "metrics", "registry", "manifest", "wake", *GROUND}
-ALL_BUT_CONFIG = {*FRONT, *CONNECTORS, "outbound", "web", "api", "worker", "sandbox", "cli", "app"}
+ALL_BUT_CONFIG = {*FRONT, *CONNECTORS, "outbound", "web", "api", "worker", "errand_worker", "sandbox", "cli", "app"}
 
 #: What each room may import besides itself. A module that stands straight in plugin/ is a room of its own.
 DOORS = {
@@ -24,7 +24,8 @@ DOORS = {
     "cli": ALL_BUT_CONFIG,
     "web": FRONT,
     "api": FRONT,
-    "worker": {*FRONT, "pacing"},
+    "worker": {*FRONT, "pacing", "errand_worker"},
+    "errand_worker": FRONT,
     "sandbox": FRONT,
     "pipeline": STEPS,
     "tenant_file": STEPS,

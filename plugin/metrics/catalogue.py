@@ -13,7 +13,7 @@ from plugin.domain.delivery import DeliveryState
 from plugin.domain.event import EventKind
 from plugin.domain.outcome import Reason
 from plugin.domain.verdict import Cause, Decision
-from plugin.store import counters
+from plugin.store import counters, errands
 
 #: For a value that stands in no closed list.
 OTHER: Final = "other"
@@ -114,7 +114,15 @@ CANCELLED: Final = Counter(
     "Deliveries that were cancelled by a person, or because their rule or connection was removed.",
 )
 
-COUNTERS: Final = (TRIGGERS, DUPLICATES, EVENTS, VERDICTS, ATTEMPTS, SETTLED, EXPIRED, CANCELLED)
+ERRANDS: Final = Counter(
+    "survey_plugin_errands_total",
+    "Requests besides deliveries: follow_up asks a vendor what became of a delivery, lookup asks a source for what a "
+    "message did not say. done and refused have ended; again and retry_later are asked once more; given_up ones took "
+    "too long; of removed ones the connection, source or person is gone.",
+    ("errand", "result"),
+)
+
+COUNTERS: Final = (TRIGGERS, DUPLICATES, EVENTS, VERDICTS, ATTEMPTS, SETTLED, EXPIRED, CANCELLED, ERRANDS)
 HISTOGRAMS: Final = (ACCEPT_SECONDS, CLAIM_SECONDS, CLAIMED, DUE_TO_CLAIM_SECONDS, CALL_SECONDS)
 
 #: The values that a label may have; those of `source` and `vendor` are the connectors that this program has.
@@ -126,4 +134,6 @@ CLOSED: Final[Mapping[str, frozenset[str]]] = {
     "state": frozenset(DeliveryState),
     "reason": frozenset(Reason),
     "outcome": frozenset({"accepted", "rejected", "retry_later", "uncertain", "next_step", "given_back", "lost"}),
+    "errand": frozenset(errands.KINDS),
+    "result": frozenset({"done", "again", "retry_later", "refused", "given_up", "removed"}),
 }

@@ -46,6 +46,7 @@ class _Reading(Collector):
         for histogram in HISTOGRAMS:
             yield _histogram(histogram, self._reading.counters)
         yield from _queue(self._reading)
+        yield from _errands(self._reading)
         yield from _workers(self._reading)
         about = {"version": __version__, "database": self._reading.engine, "python": platform.python_version()}
         yield InfoMetricFamily("survey_plugin_build", "What the web process runs that answered this scrape.", about)
@@ -119,6 +120,19 @@ def _queue(reading: Reading) -> Iterator[Metric]:
         "Lanes whose calls take long or time out; together they get at most a quarter of a worker's senders.",
         queue.hanging,
     )
+
+
+def _errands(reading: Reading) -> Iterator[Metric]:
+    family = GaugeMetricFamily(
+        "survey_plugin_open_errands",
+        "Requests besides deliveries that are still to be made, by what they are for: due (a worker should be at it), "
+        "later (their time has not come, their connection is paused, or a worker is at them).",
+        labels=["errand", "when"],
+    )
+    for kind, backlog in sorted(reading.errands.items()):
+        family.add_metric([kind, "due"], backlog.due)
+        family.add_metric([kind, "later"], backlog.open - backlog.due)
+    yield family
 
 
 def _by_closed_reason(paused: Mapping[str, int]) -> dict[str, int]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from plugin.store import counters, workers
+from plugin.store import counters, errands, workers
 from plugin.store.database import Database
+from plugin.store.errands import Backlog
 from plugin.store.queue_state import QueueState, queue_state
 
 #: For so long the state of the queue is not asked for again, seconds; and for so many times as long as it took, since
@@ -25,6 +26,7 @@ class Reading:
 
     counters: counters.Deltas
     queue: QueueState
+    errands: Mapping[str, Backlog]
     oldest_due_age: float
     workers: int
     senders: int
@@ -43,6 +45,7 @@ class Scrape:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._queue: QueueState | None = None
+        self._errands: Mapping[str, Backlog] = {}
         self._keep_until = 0.0
 
     def read(self) -> Reading:
@@ -55,6 +58,7 @@ class Scrape:
             return Reading(
                 counters=counters.all_counters(db),
                 queue=queue,
+                errands=self._errands,
                 oldest_due_age=_age(queue.oldest_due, now) or 0.0,
                 workers=len(alive),
                 senders=sum(worker.threads for worker in alive),
@@ -69,6 +73,7 @@ class Scrape:
             if self._queue is None or began >= self._keep_until:
                 with self._database.read() as db:
                     self._queue = queue_state(db)
+                    self._errands = errands.backlog(db, self._now())
                 ended = self._monotonic()
                 self._keep_until = ended + max(KEEP_QUEUE, KEEP_TIMES * (ended - began))
             return self._queue

@@ -14,8 +14,15 @@ from plugin.vault import Vault, credentials_place, memory_place, settings_place
 
 def load_credentials(vault: Vault, source: StoredSource) -> registry.Credentials:
     """What proves the sender of this source. Raises VaultError."""
-    opened = json.loads(vault.open(source.credentials, credentials_place(source.tenant_id, source.id)))
-    loaded: dict[str, Any] = registry.schema(registry.source(source.kind).SOURCE.credentials).load(opened)
+    return open_credentials(
+        vault, tenant_id=source.tenant_id, source_id=source.id, kind=source.kind, sealed=source.credentials
+    )
+
+
+def open_credentials(vault: Vault, *, tenant_id: str, source_id: str, kind: str, sealed: str) -> registry.Credentials:
+    """The same for what a source's row holds. Raises VaultError."""
+    opened = json.loads(vault.open(sealed, credentials_place(tenant_id, source_id)))
+    loaded: dict[str, Any] = registry.schema(registry.source(kind).SOURCE.credentials).load(opened)
     return loaded
 
 

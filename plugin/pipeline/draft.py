@@ -89,16 +89,16 @@ def question_of(source: StoredSource, trigger: NewTrigger, parsed: Sequence[Even
     )
 
 
-def decide_episode(memory: Memory, source: StoredSource, event: Event, mint: Mint) -> EpisodeDecision:
+def decide_episode(memory: Memory, source_id: str, event: Event, mint: Mint) -> EpisodeDecision:
     """The closing that an event belongs to."""
     if event.subject is None:
         # Nothing says what was closed, so nothing can repeat it.
         return EpisodeDecision(Episode(mint.id(), 1), begins=True) if event.kind.closes else EpisodeDecision()
-    latest = memory.latest(source.id, event.subject)
+    latest = memory.latest(source_id, event.subject)
     if not event.kind.closes:
         return EpisodeDecision(latest)
     mark, status = event.closing_mark, status_of(event)
-    known = same_episode(latest, memory.marked(source.id, event.subject, mark), mark=mark, status=status)
+    known = same_episode(latest, memory.marked(source_id, event.subject, mark), mark=mark, status=status)
     if known is not None:
         return EpisodeDecision(known)
     number = latest.number + 1 if latest is not None else 1
@@ -144,7 +144,7 @@ def _new_draft(source: StoredSource, trigger: NewTrigger, event: Event, position
 
 def _planned(draft: Draft, setup: Setup, memory: Memory, mint: Mint) -> Draft:
     event, source = draft.event, setup.source
-    decided = decide_episode(memory, source, event, mint)
+    decided = decide_episode(memory, source.id, event, mint)
     if event.subject is not None and decided.episode is not None:
         memory.put_episode(source.id, event.subject, left_by(event, decided.episode))
     around = Circumstances(

@@ -11,8 +11,8 @@ from typing import Final
 
 from plugin.domain.event import Event
 from plugin.domain.identity import Mint
-from plugin.domain.outcome import NextRequest
-from plugin.domain.retry import SHORTEST_RETRY_AFTER
+from plugin.domain.outcome import NextRequest, Outcome
+from plugin.domain.retry import SHORTEST_RETRY_AFTER, Chance, decide_next
 from plugin.store.claims import ClaimedRow
 from plugin.store.errands import FOLLOW_UP, LOOKUP, ErrandRow, FollowedCall, NewErrand, Owner
 from plugin.store.origins import Origin
@@ -72,11 +72,15 @@ def ended(row: ErrandRow, result: Result, told: str = "") -> FinishedErrand:
     return FinishedErrand(row, result, told=told)
 
 
-def asked_later(row: ErrandRow, at: datetime, *, attempts: int, words: str) -> FinishedErrand:
-    """An errand whose request has failed and is made again as it was."""
-    return FinishedErrand(
-        row, Result.RETRY_LATER, again=at, step=row.step, memory=row.memory, attempts=attempts, words=words
+def asked_later(row: ErrandRow, outcome: Outcome, words: str, now: datetime, chance: Chance) -> FinishedErrand | None:
+    """An errand whose request has failed and is made again as it was; None where that would fare no better."""
+    decided = decide_next(
+        outcome, attempts=row.attempts, repeat_safe=True, expires_at=row.give_up_at, now=now, chance=chance
     )
+    if decided.due is None:
+        return None
+    attempts = row.attempts + decided.counts
+    return FinishedErrand(row, Result.RETRY_LATER, decided.due, row.step, row.memory, attempts, words)
 
 
 def given_up(row: ErrandRow) -> FinishedErrand:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import structlog
 
 from plugin import registry
-from plugin.domain.delivery import CALL_DEADLINE, DeliveryState
+from plugin.domain.delivery import CALL_DEADLINE
 from plugin.domain.identity import Mint
-from plugin.domain.outcome import NextRequest, Outcome, Reason, RetryLater
-from plugin.domain.retry import Chance, decide_next
+from plugin.domain.outcome import Accepted, NextRequest, Outcome, Reason, RetryLater
+from plugin.domain.retry import Chance
 from plugin.domain.survey_call import OutboundRequest, OutboundResponse, SurveyCall
 from plugin.errors import OutboundFailed, VaultError
 from plugin.outbound import Outbound
@@ -87,15 +87,13 @@ class FollowUps:
         words = mask_secrets(storable(outcome.words), request.secrets if request is not None else ())
         if isinstance(outcome, NextRequest):
             memory = sealed_memory(self.vault, row.tenant_id, row.id, outcome.memory)
-            again = due_of(outcome, now)
-            return FinishedErrand(row, Result.AGAIN, again, outcome.step, memory, words=words, told=words)
-        decided = decide_next(
-            outcome, attempts=row.attempts, repeat_safe=True, expires_at=row.give_up_at, now=now, chance=self.chance
-        )
-        if decided.due is not None:
-            return asked_later(row, decided.due, attempts=row.attempts + decided.counts, words=words)
-        if decided.state is DeliveryState.ACCEPTED:
+            due = due_of(outcome, now)
+            return FinishedErrand(row, Result.AGAIN, due, outcome.step, memory, words=words, told=words)
+        if isinstance(outcome, Accepted):
             return ended(row, Result.DONE, words)
+        again = asked_later(row, outcome, words, now, self.chance)
+        if again is not None:
+            return again
         status = f" (HTTP {response.status})" if response is not None else ""
         return ended(
             row, Result.REFUSED, f"What became of it could not be learnt{status}{f': {words}' if words else '.'}"

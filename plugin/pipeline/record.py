@@ -208,7 +208,7 @@ class _Writer:
         # What a source in state test sends must leave no trace that a real closing could meet later.
         if event.subject is None or source.state == "test":
             return None
-        current = decide_episode(self._memory, source, event, self._mint)
+        current = decide_episode(self._memory, source.id, event, self._mint)
         if not event.kind.closes:
             if current.episode is None:
                 return None

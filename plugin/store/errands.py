@@ -7,7 +7,7 @@ lease, so one whose worker fell silent is simply due again, and the epoch keeps 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, case, delete, func, literal, selec
 
 from plugin.domain.delivery import LEASE
 from plugin.store.bulk import insert_rows
-from plugin.store.tables import connections, deliveries, delivery_calls, errands, events, sources
+from plugin.store.tables import connections, deliveries, delivery_calls, errands, events, reports, sources
 
 FOLLOW_UP: Final = "follow_up"
 LOOKUP: Final = "lookup"
@@ -217,10 +217,10 @@ _TAKE: Final = (
 )
 
 
-def take(db: Connection, row: ErrandRow, now: datetime) -> bool:
-    """Claim one; whether nobody was first. From then on its epoch is one more."""
+def take(db: Connection, row: ErrandRow, now: datetime) -> ErrandRow | None:
+    """Claim one; gives it with the claim's own epoch, or None where somebody else was first."""
     values = {"errand": row.id, "seen": row.epoch, "now": now, "until": now + LEASE}
-    return db.execute(_TAKE, values).rowcount == 1
+    return replace(row, epoch=row.epoch + 1) if db.execute(_TAKE, values).rowcount else None
 
 
 _PUT_OFF: Final = (
@@ -275,6 +275,33 @@ def again(
 def end(db: Connection, row: ErrandRow) -> bool:
     """End an errand; whether it was still this claim's."""
     return db.execute(_END, {"errand": row.id, "at_epoch": row.epoch}).rowcount == 1
+
+
+_LAST_REPORT: Final = (
+    select(reports.c.words)
+    .where(reports.c.delivery_id == bindparam("delivery"), reports.c.kind == FOLLOW_UP)
+    .order_by(reports.c.id.desc())
+    .limit(1)
+)
+
+
+def report(
+    db: Connection, tenant_id: str, delivery_id: str, report_id: str, words: str, now: datetime, *, repeat: bool
+) -> None:
+    """Keep what a follow-up has learnt about its delivery. repeat: also when the last one said the same."""
+    if not repeat and db.execute(_LAST_REPORT, {"delivery": delivery_id}).scalar() == words:
+        return
+    row = {
+        "id": report_id,
+        "tenant_id": tenant_id,
+        "delivery_id": delivery_id,
+        "event_id": None,
+        "kind": FOLLOW_UP,
+        "happened_at": now,
+        "received_at": now,
+        "words": words,
+    }
+    insert_rows(db, reports, [row])
 
 
 _WAITING: Final = (

@@ -92,6 +92,41 @@ def forget_key(db: Connection, tenant_id: str, source_id: str, key: str) -> None
     )
 
 
+def complete_event(
+    db: Connection,
+    tenant_id: str,
+    event_id: str,
+    *,
+    kind: str,
+    happened_at: datetime | None,
+    subject: str | None,
+    episode_id: str | None,
+    planned: bool,
+    notes: Sequence[str],
+    values: Mapping[str, Any],
+    unrendered: Sequence[str],
+) -> None:
+    """Write down what a look-up has found out about an event, which then waits for it no more."""
+    which = (events.c.tenant_id == tenant_id, events.c.id == event_id)
+    told = {"kind": kind, "happened_at": happened_at, "subject": subject, "episode_id": episode_id}
+    state = {"planned": planned, "waits": False, "looked_up": True, "notes": list(notes)}
+    db.execute(update(events).where(*which).values(**told, **state))
+    db.execute(
+        update(event_values)
+        .where(event_values.c.tenant_id == tenant_id, event_values.c.event_id == event_id)
+        .values(placeholders=dict(values), unrendered=list(unrendered))
+    )
+
+
+def wait_no_more(db: Connection, tenant_id: str, event_id: str, *, note: str) -> None:
+    """Have an event planned with what it has. note: why there is no more, for its receipt; may be empty."""
+    which = (events.c.tenant_id == tenant_id, events.c.id == event_id)
+    notes = db.execute(select(events.c.notes).where(*which).with_for_update()).scalar()
+    if notes is not None:
+        told = [*notes, note] if note else list(notes)
+        db.execute(update(events).where(*which).values(waits=False, notes=told))
+
+
 def add_later_verdict(db: Connection, tenant_id: str, event_id: str, stored: StoredVerdict) -> None:
     """Add what was decided when an event was planned again; the verdicts before stay. The event must be held."""
     position = db.execute(select(func.count()).where(verdicts.c.event_id == event_id)).scalar_one()
@@ -123,7 +158,10 @@ class StoredBody:
 
 @dataclass(frozen=True)
 class StoredEvent:
-    """values: empty where retention has removed them. test: its source was in state test when it came."""
+    """values: empty where retention has removed them. test: its source was in state test when it came.
+
+    looked_up: whether its source was asked for more, so that the values hold more than the message.
+    """
 
     id: str
     trigger_id: str
@@ -136,6 +174,7 @@ class StoredEvent:
     episode_id: str | None
     episode_number: int | None
     planned: bool
+    looked_up: bool
     notes: Sequence[str]
     test: bool
     values: Mapping[str, Any]
@@ -160,6 +199,7 @@ _EVENTS: Final = (
         events.c.episode_id,
         episodes.c.number.label("episode_number"),
         events.c.planned,
+        events.c.looked_up,
         events.c.notes,
         events.c.test,
         event_values.c.placeholders.label("values"),

@@ -117,7 +117,10 @@ class Faltering:
 def worker_on(database, parts, outbound):
     listener = WakeListener(wake_folder(parts.config.database_url))
     deliverer = parts.deliverer(outbound)
-    return Worker(database, deliverer, parts.retention(), parts.mint, parts.meter, listener, name="w1", threads=4)
+    errands = parts.errand_worker(outbound)
+    return Worker(
+        database, deliverer, errands, parts.retention(), parts.mint, parts.meter, listener, name="w1", threads=4
+    )
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable, StoreConflict])

@@ -6,7 +6,7 @@ Beside it stand the tools a source is made of: `proof` (who sent this), `message
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from marshmallow import Schema
 
 from plugin.domain.event import Event, EventKind
+from plugin.domain.survey_call import OutboundRequest, OutboundResponse
 
 #: What proves the sender, as the source's schema loaded it; secrets are `Secret`.
 Credentials = Mapping[str, Any]
@@ -75,7 +76,7 @@ class Belonging:
 
 
 class SourceModule(Protocol):
-    """The shape of plugin/triggers/<name>.py. `replay_mark`, `answer`, `lookup` and `complete` are optional.
+    """The shape of plugin/triggers/<name>.py. `replay_mark` and `answer` are optional; see also LookupModule.
 
     `belongs_to(event: Event, credentials: Credentials) -> Belonging | None` is there where the source sends reports;
     None where the event does not say.
@@ -92,3 +93,26 @@ class SourceModule(Protocol):
 
     @staticmethod
     def parse(request: InboundRequest) -> list[Event]: ...
+
+
+class LookupModule(SourceModule, Protocol):
+    """A source whose messages may say too little: its own API is then asked for the rest before the rules decide.
+
+    lookup gives the request that an event needs, None where it says enough. It is asked again of what complete has
+    made of the event, so one answer can lead to the next request, a few at most. It decides by kind, subject and
+    values, which is all that is kept of a completed event. The sender does not wait: the requests are made by a worker,
+    may be repeated, and are tried again for a day.
+    lookup_origins gives the places that may be asked, by the credentials alone: a message must never be able to name
+    them, since the requests carry the credentials.
+    complete puts an answer with a status from 200 to 299 into the event; others never reach it. Raises Unreadable where
+    it does not hold what was asked for; the rules then decide about what the message says.
+    """
+
+    @staticmethod
+    def lookup(event: Event, credentials: Credentials) -> OutboundRequest | None: ...
+
+    @staticmethod
+    def lookup_origins(credentials: Credentials) -> Collection[str]: ...
+
+    @staticmethod
+    def complete(event: Event, response: OutboundResponse) -> Event: ...
