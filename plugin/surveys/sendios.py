@@ -180,9 +180,7 @@ def recognise_url(url: PastedUrl) -> Recognised | None:
         return None
     known = VENDOR.calls["send_sms"].parameters().fields
     parameters = {**VENDOR.calls["send_sms"].defaults, **{name: value for name, value in url.query if name in known}}
-    warnings = [
-        "The address holds no credentials: fill in client_id and api_key, and the rule's type_id and project_id."
-    ]
+    warnings = ["The address holds neither credentials nor parameters: fill in client_id, type_id and project_id."]
     if ignored := [name for name, _ in url.query if name not in known]:
         warnings.append(f"Not taken over, because this call does not have them: {', '.join(ignored)}.")
     return Recognised("send_sms", {}, parameters, tuple(warnings))
