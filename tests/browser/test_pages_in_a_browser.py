@@ -184,7 +184,14 @@ def test_every_page_fits_its_screen_and_can_be_read(page, site, tmp_path, width,
     page.emulate_media(color_scheme=scheme)
     enter(page, site)
 
-    for number, path in enumerate([*PAGES, f"/settings/receipts/{receipt_id}", "/settings/connections/lab/pause"]):
+    for number, path in enumerate(
+        [
+            *PAGES,
+            f"/settings/receipts/{receipt_id}",
+            "/settings/connections/lab/pause",
+            "/settings/connections/lab/choices",
+        ]
+    ):
         page.goto(site.origin + path)
         page.eval_on_selector_all("details", "all => all.forEach(one => { one.open = true })")
 
