@@ -38,6 +38,10 @@ def credentials_place(tenant_id: str, source_id: str) -> Place:
     return Place(tenant_id, "sources", source_id, "credentials")
 
 
+def old_credentials_place(tenant_id: str, source_id: str) -> Place:
+    return Place(tenant_id, "sources", source_id, "old_credentials")
+
+
 def key_place(tenant_id: str, source_id: str) -> Place:
     return Place(tenant_id, "source_keys", source_id, "key")
 

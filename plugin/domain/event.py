@@ -177,6 +177,8 @@ class Event:
     payload: the raw message as parsed, for `payload.<path>`.
     vendor_kind: the sender's own word for what happened.
     notes: remarks for the receipt (a value was mended, a field was ignored).
+    account: the sender's id of the account that it is about, where one app serves many; one of another account than
+    the source's is dropped and counted.
     correlation: what the sender names the delivery by that a report belongs to.
     """
 
@@ -191,6 +193,7 @@ class Event:
     vendor_kind: str = ""
     notes: tuple[str, ...] = ()
     correlation: str | None = field(default=None, repr=False)
+    account: str | None = None
 
 
 _UNRENDERED: Final = re.compile(r"\{\{[^{}]*\}\}|#\{[^{}]*\}|\{\$[^{}]*\}", re.DOTALL)

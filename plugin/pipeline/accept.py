@@ -15,6 +15,7 @@ from plugin.errors import SignatureInvalid, SourceGone, StoreConflict, StoreUnav
 from plugin.pipeline.coalesce import Coalescer
 from plugin.pipeline.draft import Draft, Setup, digest, draft_events, question_of
 from plugin.pipeline.gate import Gate
+from plugin.pipeline.reading import read_events
 from plugin.pipeline.record import Acceptance, Crowded, Entry, Outdated, record
 from plugin.pipeline.setups import Setups
 from plugin.pipeline.visits import Visits
@@ -78,11 +79,13 @@ class Acceptor:
         setup = self._setups.setup_of(source) if verified else self._let_in(source, request, now)
         trigger = self._new_trigger(setup.source, request, setup.credentials, now)
         try:
-            parsed = registry.source(source.kind).parse(request)
+            reading = read_events(source.kind, request, setup.reading)
         except Unreadable as error:
             self._keep_unreadable(setup.source, trigger, key, str(error))
             raise UnreadableKept(str(error), trigger.id) from None
-        acceptance = Acceptance(None, ())
+        parsed, acceptance = reading.events, Acceptance(None, ())
+        if reading.strangers:
+            self._visits.note_strangers(setup.source, reading.strangers, now)
         if parsed:
             acceptance = self._plan_and_store(setup, request, trigger, parsed, key=key, verified=verified)
         answer = getattr(registry.source(source.kind), "answer", None)
@@ -98,11 +101,13 @@ class Acceptor:
             raise self._too_many(source, now)
         setup = self._setups.setup_of(source)
         try:
-            _verify(setup, request, now)
+            by_old = _verify(setup, request, now)
         except SignatureInvalid:
             # It may be a new secret's first use.
             setup = self._setups.reread(source)
-            _verify(setup, request, now)
+            by_old = _verify(setup, request, now)
+        if by_old:
+            self._visits.note_old_credentials(source, now)
         if not self._gate.take(source, now):
             raise self._too_many(source, now)
         return setup
@@ -173,8 +178,8 @@ class Acceptor:
 
     def dry_run(self, source: StoredSource, request: InboundRequest) -> list[Draft]:
         """What would be decided about a message; stores nothing. Raises Unreadable."""
-        parsed = registry.source(source.kind).parse(request)
         setup = self._setups.reread(source)
+        parsed = read_events(source.kind, request, setup.reading).events
         trigger = self._new_trigger(setup.source, request, {}, self._mint.now())
         with self._database.read() as db:
             memory = recall(db, [question_of(setup.source, trigger, parsed)])
@@ -213,15 +218,28 @@ class Acceptor:
                 note(db)
 
 
-def _verify(setup: Setup, request: InboundRequest, now: datetime) -> None:
-    """Raises SignatureInvalid."""
+def _verify(setup: Setup, request: InboundRequest, now: datetime) -> bool:
+    """Whether the request has proven itself by the source's old credentials. Raises SignatureInvalid."""
     module = registry.source(setup.source.kind)
+    others = [setup.old_credentials, module.SOURCE.test_credentials if setup.source.state == "test" else None]
     try:
         module.verify(request, setup.credentials, now)
     except SignatureInvalid:
-        if setup.source.state != "test" or module.SOURCE.test_credentials is None:
-            raise
-        module.verify(request, module.SOURCE.test_credentials, now)
+        for credentials in others:
+            if credentials is not None and _proves(module, request, credentials, now):
+                return credentials is setup.old_credentials
+        raise
+    return False
+
+
+def _proves(
+    module: registry.SourceModule, request: InboundRequest, credentials: registry.Credentials, now: datetime
+) -> bool:
+    try:
+        module.verify(request, credentials, now)
+    except SignatureInvalid:
+        return False
+    return True
 
 
 def _kept_headers(headers: Mapping[str, str], credentials: registry.Credentials) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 from plugin import registry
 from plugin.store.connections import StoredConnection
 from plugin.store.sources import StoredSource
-from plugin.vault import Vault, credentials_place, memory_place, settings_place
+from plugin.vault import Vault, credentials_place, memory_place, old_credentials_place, settings_place
 
 
 def load_credentials(vault: Vault, source: StoredSource) -> registry.Credentials:
@@ -23,6 +23,24 @@ def open_credentials(vault: Vault, *, tenant_id: str, source_id: str, kind: str,
     """The same for what a source's row holds. Raises VaultError."""
     opened = json.loads(vault.open(sealed, credentials_place(tenant_id, source_id)))
     loaded: dict[str, Any] = registry.schema(registry.source(kind).SOURCE.credentials).load(opened)
+    return loaded
+
+
+def load_old_credentials(vault: Vault, source: StoredSource) -> registry.Credentials | None:
+    """What may prove its sender besides, while it is changed over; None without such. Raises VaultError."""
+    if source.old_credentials is None:
+        return None
+    opened = json.loads(vault.open(source.old_credentials, old_credentials_place(source.tenant_id, source.id)))
+    loaded: dict[str, Any] = registry.schema(registry.source(source.kind).SOURCE.credentials).load(opened)
+    return loaded
+
+
+def load_reading(kind: str, stored: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """How messages of a source of this kind are to be read, as its schema loads what is stored."""
+    declared = registry.source(kind).SOURCE.settings
+    if declared is None:
+        return {}
+    loaded: dict[str, Any] = registry.schema(declared).load(stored or {})
     return loaded
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from plugin import registry
 from plugin.domain.episode import Episode, same_episode
 from plugin.domain.event import Event, EventKind
 from plugin.domain.identity import Mint
+from plugin.domain.language import choose_language
 from plugin.pipeline.plan import Circumstances, PlannedVerdict, plan_event
 from plugin.store.intake import NewTrigger
 from plugin.store.recall import KnownEvent, Memory, Question
@@ -52,13 +53,18 @@ class Draft:
 
 @dataclass(frozen=True)
 class Setup:
-    """What a tenant has set up, as far as it decides about a message of `source`. version: of the configuration."""
+    """What a tenant has set up, as far as it decides about a message of `source`. version: of the configuration.
+
+    old_credentials: also taken, while the other side is changed over. reading: how the source's messages are read.
+    """
 
     source: StoredSource
     credentials: registry.Credentials = field(repr=False)
     language: str
     rules: Sequence[BoundRule]
     version: int
+    old_credentials: registry.Credentials | None = field(default=None, repr=False)
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
 
 def draft_events(memory: Memory, setup: Setup, trigger: NewTrigger, parsed: Sequence[Event], mint: Mint) -> list[Draft]:
@@ -142,8 +148,24 @@ def _new_draft(source: StoredSource, trigger: NewTrigger, event: Event, position
     return Draft(event, mint.id(), key, trigger.received_at + memory)
 
 
+def with_language(event: Event, source_language: str | None, tenant_language: str) -> Event:
+    """The event with the language in which its person is to be asked, and a note of where that comes from."""
+    if event.kind is EventKind.UNSUPPORTED or event.kind.is_report:
+        return event
+    told = event.values.get("person.language")
+    chosen = choose_language(
+        told if isinstance(told, str) else None,
+        unrendered="person.language" in event.unrendered,
+        source=source_language,
+        tenant=tenant_language,
+    )
+    values = {**event.values, "person.language": chosen.tag}
+    return replace(event, values=values, notes=(*event.notes, chosen.sentence))
+
+
 def _planned(draft: Draft, setup: Setup, memory: Memory, mint: Mint) -> Draft:
-    event, source = draft.event, setup.source
+    event, source = with_language(draft.event, setup.source.language, setup.language), setup.source
+    draft = replace(draft, event=event)
     decided = decide_episode(memory, source.id, event, mint)
     if event.subject is not None and decided.episode is not None:
         memory.put_episode(source.id, event.subject, left_by(event, decided.episode))
@@ -152,6 +174,6 @@ def _planned(draft: Draft, setup: Setup, memory: Memory, mint: Mint) -> Draft:
         test=source.state == "test",
         episode=decided.episode,
         repeated=event.kind.closes and not decided.begins,
-        language=setup.language,
+        language=setup.source.language or setup.language,
     )
     return replace(draft, decided=decided, planned=plan_event(event, setup.rules, around, mint.reference))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from marshmallow.fields import Field
 from plugin import registry
 from plugin.domain.episode import Episode
 from plugin.domain.event import Event
+from plugin.domain.language import language_tag, translate_language
 from plugin.domain.mapping import Filled, Values, fill
 from plugin.domain.rule import Rule, choose_rules
 from plugin.domain.verdict import Cause, Decision, Verdict
@@ -48,7 +49,7 @@ class Circumstances:
     """What is known around an event.
 
     episode: which closing it is part of, if any. repeated: that closing has been planned before.
-    test: its source is in state test. language: the tenant's, for people whose own is unknown.
+    test: its source is in state test. language: for people whose own is unknown.
     """
 
     source: str
@@ -93,8 +94,13 @@ def plan_call(bound: BoundRule, event: Event, around: Circumstances, reference: 
         return PlannedVerdict(missing, rule.id)
     schema = registry.schema(call.parameters)
     required = [name for name, field in schema.fields.items() if field.required]
-    values = Values(event, {**_known_around(event, around), "delivery.reference": reference})
-    filled = fill({**call.defaults, **rule.parameters}, values, required=required)
+    templates = {**call.defaults, **rule.parameters}
+    language = _language_of(event, around)
+    word = translate_language(language, bound.languages)
+    known = {**_known_around(event, around), "delivery.reference": reference, "person.language": word}
+    filled = fill(templates, Values(event, known), required=required)
+    if word != language and any("person.language" in template for template in templates.values()):
+        filled = replace(filled, warnings=(*filled.warnings, f"{rule.connection} is told {word} for {language}."))
     if filled.problems:
         return PlannedVerdict(_problem_verdict(rule, filled), rule.id)
     try:
@@ -112,9 +118,13 @@ def _known_around(event: Event, around: Circumstances) -> dict[str, str]:
     known: dict[str, str] = {}
     if around.episode is not None:
         known |= {"episode.id": around.episode.id, "episode.number": str(around.episode.number)}
-    if "person.language" not in event.values:
-        known["person.language"] = around.language
+    known["person.language"] = _language_of(event, around)
     return known
+
+
+def _language_of(event: Event, around: Circumstances) -> str:
+    told = event.values.get("person.language")
+    return (language_tag(told) if isinstance(told, str) else None) or around.language
 
 
 def _problem_verdict(rule: Rule, filled: Filled) -> Verdict:

@@ -20,6 +20,7 @@ from plugin.vault import (
     errand_place,
     key_place,
     memory_place,
+    old_credentials_place,
     settings_place,
 )
 
@@ -29,6 +30,7 @@ Progress = Callable[[int, int], None]
 _PLACES: Final[Mapping[str, Callable[[str, Any], Place]]] = {
     "configurations.sealed": document_place,
     "sources.credentials": credentials_place,
+    "sources.old_credentials": old_credentials_place,
     "source_keys.key": key_place,
     "connections.settings": settings_place,
     "delivery_calls.memory": memory_place,

@@ -9,7 +9,6 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from plugin import registry
 from plugin.domain.delivery import DeliveryState
 from plugin.domain.episode import Episode
 from plugin.domain.event import Event
@@ -17,7 +16,9 @@ from plugin.domain.identity import Mint
 from plugin.domain.schedule import window_of_replay
 from plugin.domain.verdict import Decision
 from plugin.errors import NotAllowed, NotFound, Unreadable
+from plugin.pipeline.credentials import load_reading
 from plugin.pipeline.plan import Circumstances, PlannedCall, PlannedVerdict, plan_call, plan_event
+from plugin.pipeline.reading import read_events
 from plugin.pipeline.record import person_mark
 from plugin.registry import InboundRequest
 from plugin.store import deliveries, rules, tenants
@@ -204,7 +205,8 @@ def _read_again(origin: Origin) -> Event:
         raise ReplayRefused(Refusal.FORGOTTEN if origin.emptied_for == "forgotten" else Refusal.EMPTIED)
     request = InboundRequest(origin.method, origin.body.query, origin.body.headers, origin.body.body)
     try:
-        parsed = registry.source(origin.source_kind).parse(request)
+        settings = load_reading(origin.source_kind, origin.source_settings)
+        parsed = read_events(origin.source_kind, request, settings).events
     except Unreadable as error:
         raise ReplayRefused(Refusal.UNREADABLE, str(error)) from None
     if origin.event.position >= len(parsed):
@@ -230,7 +232,7 @@ def _around(db: Connection, tenant_id: str, origin: Origin) -> Circumstances:
         test=False,
         episode=Episode(event.episode_id, event.episode_number) if event.episode_id and event.episode_number else None,
         repeated=False,
-        language=tenants.tenant_by_id(db, tenant_id).language,
+        language=origin.source_language or tenants.tenant_by_id(db, tenant_id).language,
     )
 
 

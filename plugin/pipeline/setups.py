@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from plugin.errors import NotFound, SourceGone
-from plugin.pipeline.credentials import load_credentials
+from plugin.pipeline.credentials import load_credentials, load_old_credentials, load_reading
 from plugin.pipeline.draft import Setup
 from plugin.store import rules, sources, tenants
 from plugin.store.database import Database
@@ -68,7 +68,15 @@ class Setups:
                 bound = rules.rules_of(db, source.tenant_id)
         except NotFound as error:
             raise SourceGone(str(error)) from None
-        setup = Setup(current, load_credentials(self._vault, current), tenant.language, bound, tenant.version)
+        setup = Setup(
+            current,
+            load_credentials(self._vault, current),
+            tenant.language,
+            bound,
+            tenant.version,
+            load_old_credentials(self._vault, current),
+            load_reading(current.kind, current.settings),
+        )
         _put(self._setups, source.id, setup)
         return setup
 

@@ -23,6 +23,7 @@ from plugin.store.sources import StoredSource
 #: How old what is shown may be while a source calls all the time.
 TAKEN_EVERY: Final = timedelta(seconds=5)
 REFUSED_EVERY: Final = timedelta(seconds=10)
+OLD_EVERY: Final = timedelta(minutes=1)
 
 #: Sources and keys remembered at most; then all are forgotten, which costs one write each.
 _MOST: Final = 10_000
@@ -59,8 +60,19 @@ class Visits:
     def note_refusal(self, source: StoredSource, answer: int, now: datetime) -> None:
         """Write down that a request was refused, if it is time to; never worth an error."""
         writes = self.due(source, answer, now, every=REFUSED_EVERY)
-        if not writes:
-            return
+        if writes:
+            self._write(*writes)
+
+    def note_old_credentials(self, source: StoredSource, now: datetime) -> None:
+        """Write down that the old credentials are still needed, if it is time to; never worth an error."""
+        if self._is_due((source.id, "old credentials", 0), now, OLD_EVERY):
+            self._write(lambda db: sources.note_old_credentials(db, source.tenant_id, source.id, now))
+
+    def note_strangers(self, source: StoredSource, times: int, now: datetime) -> None:
+        """Count events that were dropped because they are about another account; never worth an error."""
+        self._write(lambda db: sources.note_strangers(db, source.tenant_id, source.id, times, now))
+
+    def _write(self, *writes: Callable[[Connection], None]) -> None:
         try:
             with self._database.write() as db:
                 for write in writes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -22,6 +23,8 @@ class Origin:
     source: str
     source_kind: str
     source_state: str
+    source_settings: Mapping[str, Any] | None
+    source_language: str | None
     method: str
     emptied_for: str | None
     body: StoredBody | None
@@ -32,6 +35,8 @@ _TRIGGER: Final = (
         sources.c.name.label("source"),
         sources.c.kind.label("source_kind"),
         sources.c.state.label("source_state"),
+        sources.c.settings.label("source_settings"),
+        sources.c.language.label("source_language"),
         triggers.c.method,
         triggers.c.emptied_for,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -18,15 +18,24 @@ from plugin.store.tables import connections, events, rules, triggers, verdicts
 
 @dataclass(frozen=True)
 class BoundRule:
-    """A rule with what its survey call goes through."""
+    """A rule with what its survey call goes through. languages: what the vendor calls them, by tag."""
 
     rule: Rule
     connection_id: str
     vendor: str
+    languages: Mapping[str, str] = field(default_factory=dict)
 
 
 _RULES_OF: Final = (
-    select(rules.c.id, rules.c.name, rules.c.definition, connections.c.id, connections.c.name, connections.c.vendor)
+    select(
+        rules.c.id,
+        rules.c.name,
+        rules.c.definition,
+        connections.c.id.label("connection_id"),
+        connections.c.name.label("connection"),
+        connections.c.vendor,
+        connections.c.languages,
+    )
     .join(connections, connections.c.id == rules.c.connection_id)
     .where(rules.c.tenant_id == bindparam("tenant"), rules.c.removed_at.is_(None))
     .order_by(rules.c.position)
@@ -36,8 +45,13 @@ _RULES_OF: Final = (
 def rules_of(db: Connection, tenant_id: str) -> list[BoundRule]:
     """All rules of a tenant, in the order they decide in."""
     return [
-        BoundRule(read_rule(rule_id, name, connection, definition), connection_id, vendor)
-        for rule_id, name, definition, connection_id, connection, vendor in db.execute(_RULES_OF, {"tenant": tenant_id})
+        BoundRule(
+            read_rule(row.id, row.name, row.connection, row.definition),
+            row.connection_id,
+            row.vendor,
+            row.languages or {},
+        )
+        for row in db.execute(_RULES_OF, {"tenant": tenant_id})
     ]
 
 

@@ -43,6 +43,7 @@ COLUMNS: Final[Sequence[SealedColumn]] = (
         configurations.c.sealed, (configurations.c.tenant_id, configurations.c.version), configurations.c.version
     ),
     SealedColumn(sources.c.credentials, (sources.c.id,), sources.c.id),
+    SealedColumn(sources.c.old_credentials, (sources.c.id,), sources.c.id),
     SealedColumn(source_keys.c.key, (source_keys.c.key_hash,), source_keys.c.source_id),
     SealedColumn(connections.c.settings, (connections.c.id,), connections.c.id),
     SealedColumn(delivery_calls.c.memory, (delivery_calls.c.delivery_id,), delivery_calls.c.delivery_id),

@@ -20,6 +20,8 @@ from plugin.store.tables import source_keys, sources
 class StoredSource:
     """A source's row; `credentials` is sealed.
 
+    old_credentials: sealed too, and taken besides; old_used_at: when they were last needed. settings: how its messages
+    are read. language: of customers whose message tells none. strangers: events of other accounts that were dropped.
     limit_per_minute: requests that it may send; None for the usual number. too_many: requests refused for that since
     too_many_since, the last of them at too_many_at.
     """
@@ -36,16 +38,28 @@ class StoredSource:
     too_many: int
     too_many_since: datetime | None
     too_many_at: datetime | None
+    old_credentials: str | None = None
+    old_used_at: datetime | None = None
+    settings: Mapping[str, Any] | None = None
+    language: str | None = None
+    strangers: int = 0
+    strangers_at: datetime | None = None
 
     def is_set_up_like(self, other: StoredSource) -> bool:
         """Whether both take the same messages for the same; when they were called does not matter."""
-        return (self.id, self.name, self.kind, self.state, self.credentials, self.limit_per_minute) == (
-            other.id,
-            other.name,
-            other.kind,
-            other.state,
-            other.credentials,
-            other.limit_per_minute,
+        return self._setup() == other._setup()
+
+    def _setup(self) -> tuple[Any, ...]:
+        return (
+            self.id,
+            self.name,
+            self.kind,
+            self.state,
+            self.credentials,
+            self.old_credentials,
+            self.settings,
+            self.language,
+            self.limit_per_minute,
         )
 
 
@@ -79,6 +93,12 @@ _SOURCE_COLUMNS = (
     sources.c.too_many,
     sources.c.too_many_since,
     sources.c.too_many_at,
+    sources.c.old_credentials,
+    sources.c.old_used_at,
+    sources.c.settings,
+    sources.c.language,
+    sources.c.strangers,
+    sources.c.strangers_at,
 )
 _KEY_COLUMNS = (
     source_keys.c.source_id,
@@ -174,6 +194,28 @@ def note_request(
     db.execute(_NOTE_REQUEST, {"tenant": tenant_id, "source": source_id, "now": now, "answer": answer})
     if key is not None:
         db.execute(_NOTE_KEY, {"tenant": tenant_id, "hash": key_hash(key), "now": now})
+
+
+_NOTE_OLD: Final = (
+    update(sources)
+    .where(sources.c.tenant_id == bindparam("tenant"), sources.c.id == bindparam("source"))
+    .values(old_used_at=bindparam("now"))
+)
+_NOTE_STRANGERS: Final = (
+    update(sources)
+    .where(sources.c.tenant_id == bindparam("tenant"), sources.c.id == bindparam("source"))
+    .values(strangers=sources.c.strangers + bindparam("times"), strangers_at=bindparam("now"))
+)
+
+
+def note_old_credentials(db: Connection, tenant_id: str, source_id: str, now: datetime) -> None:
+    """Remember that a source still proves itself by its old credentials."""
+    db.execute(_NOTE_OLD, {"tenant": tenant_id, "source": source_id, "now": now})
+
+
+def note_strangers(db: Connection, tenant_id: str, source_id: str, times: int, now: datetime) -> None:
+    """Count events that were dropped since they are about another account than the source's own."""
+    db.execute(_NOTE_STRANGERS, {"tenant": tenant_id, "source": source_id, "times": times, "now": now})
 
 
 #: Refusals that lie further apart than this are counted as two floods, of which the second is shown.

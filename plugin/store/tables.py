@@ -102,10 +102,20 @@ sources = Table(
     Column("kind", _NAME, nullable=False),
     Column("state", String(10), nullable=False),
     Column("credentials", Text, nullable=False, comment="sealed"),
+    # Also taken while the other side is changed over to the new ones; and when they were last needed.
+    Column("old_credentials", Text, comment="sealed"),
+    Column("old_used_at", UtcTime),
+    # How its messages are read; NULL where nothing was set.
+    Column("settings", JSON(none_as_null=True)),
+    # Of its customers, where a message does not tell; NULL: the tenant's.
+    Column("language", String(35)),
     Column("position", Integer, nullable=False),
     Column("removed_at", UtcTime),
     Column("last_request_at", UtcTime),
     Column("last_answer", Integer),
+    # Events about other accounts than its own, which were dropped, and the last of them.
+    Column("strangers", Integer, nullable=False, server_default=text("0")),
+    Column("strangers_at", UtcTime),
     # Requests that may come in a minute; NULL: as many as any other source's.
     Column("limit_per_minute", Integer),
     # Requests refused because there were too many, how many since when, and the last of them.
@@ -137,6 +147,8 @@ connections = Table(
     Column("name", _NAME, nullable=False),
     Column("vendor", _NAME, nullable=False),
     Column("settings", Text, nullable=False, comment="sealed"),
+    # What the vendor calls languages, by tag; NULL: as we do.
+    Column("languages", JSON(none_as_null=True)),
     Column("position", Integer, nullable=False),
     Column("removed_at", UtcTime),
     Column("paused_at", UtcTime),

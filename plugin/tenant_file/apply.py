@@ -17,12 +17,20 @@ from plugin.errors import NotAllowed, Problem, TenantFileInvalid
 from plugin.redaction import Secret
 from plugin.store import connections, deliveries, rules, sources, tenants
 from plugin.store.connections import StoredConnection
-from plugin.store.sources import StoredKey, key_hash
+from plugin.store.sources import StoredKey, StoredSource, key_hash
 from plugin.store.tenants import StoredConfiguration, Tenant
 from plugin.tenant_file.check import CheckedTenant, as_json, unwrap, wrap_document
 from plugin.tenant_file.compare import Change, compare_documents
 from plugin.tenant_file.document import Document
-from plugin.vault import Place, Vault, credentials_place, document_place, key_place, settings_place
+from plugin.vault import (
+    Place,
+    Vault,
+    credentials_place,
+    document_place,
+    key_place,
+    old_credentials_place,
+    settings_place,
+)
 
 #: How long the old address of a source lives on beside a new one.
 KEY_OVERLAP: Final = timedelta(days=7)
@@ -123,10 +131,25 @@ class _Writer:
                     "state": item["state"],
                     "limit_per_minute": item.get("limit_per_minute"),
                     "credentials": self._seal(item["credentials"], credentials_place(self._tenant_id, source_id)),
+                    "settings": item.get("settings"),
+                    "language": item.get("language"),
                     "position": position,
+                    **self._old_credentials(known, source_id, item.get("old_credentials")),
                 },
             )
             self._key(f"sources[{position}].key", source_id, item.get("key"))
+
+    def _old_credentials(
+        self, known: StoredSource | None, source_id: str, wanted: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """When they were last needed is remembered for as long as they stay the same."""
+        if wanted is None:
+            return {"old_credentials": None, "old_used_at": None}
+        place = old_credentials_place(self._tenant_id, source_id)
+        stored = known.old_credentials if known is not None else None
+        if stored is not None and json.loads(self._vault.open(stored, place)) == unwrap(wanted):
+            return {}
+        return {"old_credentials": self._seal(wanted, place), "old_used_at": None}
 
     def _key(self, place: str, source_id: str, wanted: Secret | None) -> None:
         live = sources.keys_of(self._db, self._tenant_id, self._now).get(source_id, [])
@@ -167,6 +190,7 @@ class _Writer:
                 "name": item["name"],
                 "vendor": item["vendor"],
                 "settings": self._seal(item["settings"], settings_place(self._tenant_id, connection_id)),
+                "languages": item.get("languages"),
                 "position": position,
             }
             connections.put_connection(self._db, self._tenant_id, values, self._now)

@@ -99,8 +99,8 @@ def wrap_secrets(values: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
 def wrap_document(document: Document) -> Document:
     """A stored configuration, whose secrets are plain texts, with them as `Secret`."""
     return document | {
-        "sources": [_wrap_part(item, "kind", "credentials") for item in document["sources"]],
-        "connections": [_wrap_part(item, "vendor", "settings") for item in document["connections"]],
+        "sources": [_wrap_source(item) for item in document["sources"]],
+        "connections": [_wrap_connection(item) for item in document["connections"]],
     }
 
 
@@ -170,10 +170,15 @@ class _Check:
             names = ", ".join(registry.source_names())
             self.tell(f"{place}.kind", f"there is no kind of source named {item['kind']}; there are: {names}.")
             return dict(item)
-        schema = registry.source(item["kind"]).SOURCE.credentials()
-        known = before.get("credentials", {}) if before.get("kind") == item["kind"] else {}
-        credentials = self._load(f"{place}.credentials", item["credentials"], known, schema)
-        checked = {**item, "credentials": credentials}
+        declared = registry.source(item["kind"]).SOURCE
+        schema = declared.credentials()
+        checked = dict(item)
+        for part in ("credentials", "old_credentials"):
+            if part in item:
+                # Old ones that were not there before are those that were the present ones until now.
+                known = before.get(part, before.get("credentials", {})) if before.get("kind") == item["kind"] else {}
+                checked[part] = self._load(f"{place}.{part}", item[part], known, schema)
+        self._settings(f"{place}.settings", item, declared)
         # A key that was drawn here, and not written by a person, has no line in the file.
         was_drawn = bool(before) and "key" not in before
         if checked.get("key") == KEPT and was_drawn:
@@ -181,6 +186,13 @@ class _Check:
         if "key" in checked:
             checked["key"] = self._key(f"{place}.key", checked["key"], before.get("key", _GONE))
         return checked
+
+    def _settings(self, place: str, item: Mapping[str, Any], declared: registry.Source) -> None:
+        """How messages are to be read, kept as it was written."""
+        if declared.settings is not None:
+            self.problems += flatten_problems(place, _load(declared.settings(), item.get("settings", {}))[1])
+        elif item.get("settings"):
+            self.tell(place, f"a source of kind {item['kind']} has none; leave it out.")
 
     def _key(self, place: str, raw: object, before: object) -> Secret:
         told = len(self.problems)
@@ -308,24 +320,34 @@ def _wrap(value: Any, field: fields.Field[Any] | None) -> Any:
     return value
 
 
-def _wrap_part(item: Mapping[str, Any], kind_key: str, part: str) -> Document:
-    names = registry.source_names() if part == "credentials" else registry.vendor_names()
-    if item[kind_key] not in names:
+def _wrap_source(item: Mapping[str, Any]) -> Document:
+    if item["kind"] not in registry.source_names():
         return dict(item)
-    schema = (
-        registry.source(item[kind_key]).SOURCE.credentials()
-        if part == "credentials"
-        else registry.vendor(item[kind_key]).VENDOR.connection()
-    )
-    wrapped = {**item, part: wrap_secrets(item[part], schema)}
-    if "key" in wrapped:
-        wrapped["key"] = Secret(wrapped["key"])
-    return wrapped
+    schema = registry.source(item["kind"]).SOURCE.credentials()
+    secret = {part: wrap_secrets(item[part], schema) for part in ("credentials", "old_credentials") if part in item}
+    key = {"key": Secret(item["key"])} if "key" in item else {}
+    return {**item, **secret, **key}
+
+
+def _wrap_connection(item: Mapping[str, Any]) -> Document:
+    if item["vendor"] not in registry.vendor_names():
+        return dict(item)
+    return {**item, "settings": wrap_secrets(item["settings"], registry.vendor(item["vendor"]).VENDOR.connection())}
 
 
 _ORDER: Final[Mapping[str, Sequence[str]]] = {
-    "sources": ("name", "kind", "state", "limit_per_minute", "key", "credentials"),
-    "connections": ("name", "vendor", "settings", "limits"),
+    "sources": (
+        "name",
+        "kind",
+        "state",
+        "language",
+        "limit_per_minute",
+        "key",
+        "credentials",
+        "old_credentials",
+        "settings",
+    ),
+    "connections": ("name", "vendor", "settings", "languages", "limits"),
     "rules": (
         "name",
         "enabled",

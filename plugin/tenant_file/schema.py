@@ -81,6 +81,15 @@ class _Mapping(fields.Dict):
             raise ValidationError(flat, valid_data=error.valid_data) from None
 
 
+def _language(**kwargs: Any) -> fields.String:
+    message = "must be a language tag such as pl or en-GB."
+    return _text(validate=validate.Regexp(r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", error=message), **kwargs)
+
+
+def _short_word() -> validate.Length:
+    return validate.Length(min=1, max=60, error="must have 1 to 60 characters.")
+
+
 def _mapping(**kwargs: Any) -> _Mapping:
     return _Mapping(keys=fields.String(), **kwargs)
 
@@ -97,6 +106,9 @@ class SourceSchema(_Strict):
     kind = _text(required=True)
     state = _text(load_default="live", validate=validate.OneOf(["live", "test"], error="must be live or test."))
     credentials = _mapping(load_default=dict)
+    old_credentials = _mapping()
+    settings = _mapping()
+    language = _language()
     key = fields.Raw()
     limit_per_minute = _number(1, MOST_REQUESTS_PER_MINUTE)
 
@@ -110,6 +122,7 @@ class ConnectionSchema(_Strict):
     name = _name()
     vendor = _text(required=True)
     settings = _mapping(load_default=dict)
+    languages = _mapping(values=_text(validate=_short_word()))
     limits = fields.Nested(LimitsSchema, error_messages=_only_required())
 
 
@@ -193,12 +206,7 @@ class TenantSchema(_Strict):
     tenant = _slug()
     name = _text(required=True, validate=validate.Length(min=1, max=200, error="must have 1 to 200 characters."))
     timezone = _text(load_default="UTC", validate=_check_zone)
-    language = _text(
-        load_default="en",
-        validate=validate.Regexp(
-            r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", error="must be a language tag such as pl or en-GB."
-        ),
-    )
+    language = _language(load_default="en")
     sources = _list(fields.Nested(SourceSchema), load_default=list)
     connections = _list(fields.Nested(ConnectionSchema), load_default=list)
     rules = _list(fields.Nested(RuleSchema), load_default=list)

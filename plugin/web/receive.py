@@ -63,11 +63,13 @@ def _body() -> bytes:
 
 def _take(key: str, source: StoredSource, body: bytes) -> Response | tuple[Response, int]:
     acceptor = desk().acceptor
+    query = request.query_string.decode("utf-8", "replace")
     inbound = InboundRequest(
         method=request.method,
-        query=request.query_string.decode("utf-8", "replace"),
+        query=query,
         headers={name.lower(): value for name, value in request.headers.items()},
         body=body,
+        url=f"{desk().trigger_url(key)}{'?' if query else ''}{query}",
     )
     try:
         g.acceptance = acceptance = acceptor.accept(source, inbound, key=key)

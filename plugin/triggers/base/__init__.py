@@ -23,12 +23,18 @@ Credentials = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class InboundRequest:
-    """One HTTP request as it arrived. Header names are in lower case; query is the raw query string, undecoded."""
+    """One HTTP request as it arrived. Header names are in lower case; query is the raw query string, undecoded.
+
+    url: as the sender called it, by our public address, query included; only while it is being verified.
+    settings: how the tenant wants it read, as `Source.settings` loaded it.
+    """
 
     method: str
     query: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    url: str = field(default="", repr=False)
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,8 @@ class Source:
     """A trigger source.
 
     title, help: for pages and docs. credentials: a marshmallow schema class. events: the kinds it can give.
+    settings: a schema class of how messages are to be read; it holds no secrets. account: the credential that says
+    whose messages are taken, where one app-level secret serves many accounts: see `Event.account`.
     placeholders: names it usually fills, for the pages. test_credentials: what else may sign a request while the
     source is in state test, where no vendor is ever called.
     """
@@ -55,6 +63,8 @@ class Source:
     placeholders: Sequence[str] = ()
     help: str = ""
     test_credentials: Credentials | None = None
+    settings: type[Schema] | None = None
+    account: str = ""
 
 
 class MatchBy(StrEnum):

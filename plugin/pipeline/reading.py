@@ -1,0 +1,32 @@
+"""Reading a message as its tenant has set it up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from plugin import registry
+from plugin.domain.event import Event
+from plugin.registry import InboundRequest
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a message holds. strangers: events that were left out, since they are about another account."""
+
+    events: Sequence[Event]
+    strangers: int = 0
+
+
+def read_events(kind: str, request: InboundRequest, settings: Mapping[str, Any]) -> Reading:
+    """The events of a message from a source of this kind. settings: how to read it. Raises Unreadable.
+
+    Where one secret of an app serves many accounts, a message proves the app and not the account: what is about
+    another account than the one that was set is not this tenant's.
+    """
+    module = registry.source(kind)
+    parsed = module.parse(replace(request, settings=settings))
+    account = settings.get(module.SOURCE.account)
+    own = [event for event in parsed if account is None or event.account is None or event.account == account]
+    return Reading(own, len(parsed) - len(own))
