@@ -31,6 +31,7 @@ LAB = {"cId": "8379", "crk": "k3v9x0q2"}
 WEB = {"id_survey": "419349", "id_template": "3593"}
 LIME = {"survey_id": "282267"}
 SMS = {"type_id": "15", "project_id": "99", "phone": "+48221234567"}
+MEMBER = {"surveyID": "11372241"}
 #: A call of each kind, and the parameter that takes a magic word.
 CALLS = {
     ("surveylab", "add_respondent"): (LAB, "email"),
@@ -43,6 +44,8 @@ CALLS = {
     ("startquestion", "unsubscribe"): ({}, "email"),
     ("startquestion", "shorten_link"): ({"id_survey": "419349"}, "user_token"),
     ("limesurvey", "invite"): (LIME, "email"),
+    ("questionpro", "micropanel_batch"): (MEMBER, "emailAddress"),
+    ("questionpro", "survey_batch"): ({**MEMBER, "templateID": "490627"}, "emailAddress"),
 }
 #: More steps than any call has, also where a session is opened anew on the way.
 MOST_STEPS = 12
@@ -62,6 +65,7 @@ def settings_for(vendor: str, origin: str, **more: str) -> Mapping[str, Any]:
             "brand": "netquest_cz", "id_account": "1", "webhook_key": "k/+=", "webhook_auth": "a", "origin": origin,
         },
         "limesurvey": {"origin": origin, "username": "admin", "password": "a-password"},
+        "questionpro": {"data_centre": "eu", "api_key": "a-key", "origin": origin},
     }  # fmt: skip
     return registry.vendor(vendor).VENDOR.connection().load({**settings[vendor], **more})
 
@@ -170,11 +174,30 @@ def test_an_ordinary_call_is_accepted(caller: Caller, vendor: str, name: str) ->
         ("limesurvey", "invite", "exception", Reason.UNRECOGNISED),
         ("limesurvey", "invite", "down", Reason.VENDOR_UNAVAILABLE),
         ("limesurvey", "invite", "gateway", Reason.VENDOR_ERROR),
+        ("questionpro", "micropanel_batch", "bad-url", Reason.INVALID_CALL),
+        ("questionpro", "micropanel_batch", "not-json", Reason.INVALID_CALL),
+        ("questionpro", "micropanel_batch", "bad-body", Reason.INVALID_CALL),
+        ("questionpro", "micropanel_batch", "bad-parameters", Reason.INVALID_CALL),
+        ("questionpro", "micropanel_batch", "wrong-key", Reason.CREDENTIALS),
+        ("questionpro", "micropanel_batch", "not-granted", Reason.CREDENTIALS),
+        ("questionpro", "micropanel_batch", "forbidden", Reason.CREDENTIALS),
+        ("questionpro", "micropanel_batch", "unknown", Reason.NOT_FOUND),
+        ("questionpro", "micropanel_batch", "allowance", Reason.QUOTA),
+        ("questionpro", "micropanel_batch", "busy", Reason.RATE_LIMITED),
+        ("questionpro", "micropanel_batch", "unable", Reason.VENDOR_ERROR),
+        ("questionpro", "micropanel_batch", "short", Reason.NOT_FOUND),
+        ("questionpro", "micropanel_batch", "misprint", Reason.INVALID_CALL),
+        ("questionpro", "micropanel_batch", "inside", Reason.INVALID_CALL),
+        ("questionpro", "micropanel_batch", "down", Reason.VENDOR_UNAVAILABLE),
+        ("questionpro", "micropanel_batch", "broken", Reason.UNRECOGNISED),
+        ("questionpro", "survey_batch", "allowance", Reason.QUOTA),
+        ("questionpro", "survey_batch", "unable", Reason.VENDOR_ERROR),
+        ("questionpro", "survey_batch", "empty", Reason.UNRECOGNISED),
     ],
 )
 def test_a_magic_word_brings_its_answer(caller: Caller, vendor: str, name: str, word: str, reason: Reason) -> None:
     parameters, person = CALLS[vendor, name]
-    value = f"{word.upper()}@example.com" if person == "email" else word
+    value = f"{word.upper()}@example.com" if person.startswith("email") else word
     assert caller.ask(vendor, name, {**parameters, person: value}).reason is reason  # type: ignore[union-attr]
 
 
@@ -188,6 +211,8 @@ def test_a_magic_word_brings_its_answer(caller: Caller, vendor: str, name: str, 
         ("limesurvey", "invite", {"password": "wrong"}, Reason.CREDENTIALS),
         ("limesurvey", "invite", {"password": "forgetful"}, Reason.CREDENTIALS),
         ("limesurvey", "invite", {"password": "locked"}, Reason.RATE_LIMITED),
+        ("questionpro", "micropanel_batch", {"api_key": "wrong"}, Reason.CREDENTIALS),
+        ("questionpro", "survey_batch", {"api_key": "wrong"}, Reason.CREDENTIALS),
     ],
 )
 def test_wrong_credentials_are_refused(

@@ -206,11 +206,13 @@ class Moment(Text):
             raise self.make_error("moment")
         try:
             moment = datetime.fromisoformat(start) + timedelta(minutes=minutes)
-            if moment.tzinfo is None:
-                return moment.isoformat(timespec="seconds")
-            return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+            moment = moment.astimezone(UTC) if moment.tzinfo else moment
         except (ValueError, OverflowError) as error:
             raise self.make_error("moment") from error
+        # At the ends of the calendar a time cannot be told in every zone.
+        if not 1970 <= moment.year < 9999:
+            raise self.make_error("moment")
+        return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def filled(call: SurveyCall, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
