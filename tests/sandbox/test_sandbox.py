@@ -304,7 +304,8 @@ def test_a_value_arrives_as_it_was_in_the_ticket(
     assert dict(sandbox.received[-1].parameters)[parameter] == text
 
 
-@pytest.mark.parametrize("text", TEXTS)
+#: A path takes no parts that are only dots, so the vendor refuses them before anything is sent.
+@pytest.mark.parametrize("text", [text for text in TEXTS if "../" not in text])
 def test_a_value_in_a_path_arrives_as_it_was_in_the_ticket(sandbox: Sandbox, caller: Caller, text: str) -> None:
     caller.ask("surveylab", "page_tag", {"cId": "1", "referrer": text, "custom8": "last"})
     assert sandbox.received[-1].path == (
