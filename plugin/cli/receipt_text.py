@@ -15,6 +15,7 @@ from plugin.domain.outcome import REASON_SENTENCES, Reason
 from plugin.domain.verdict import Cause
 from plugin.redaction import mask_addresses
 from plugin.store.connections import Pause
+from plugin.store.errands import OpenErrand
 from plugin.store.events import StoredVerdict
 from plugin.store.receipts import Attempt, DeliveryRecord, EventRecord, Receipt
 
@@ -57,6 +58,8 @@ def _event_lines(record: EventRecord, zone: ZoneInfo) -> Iterator[str]:
     yield f"  {EventKind(event.kind).label}: {event.subject or 'of something without an id'}{closing}"
     for note in event.notes:
         yield f"    note: {note}"
+    if record.lookup is not None:
+        yield from _errand_lines("the source is asked for the rest", record.lookup, zone, "    ")
     for verdict in record.verdicts:
         yield from _verdict_lines(verdict, zone)
     for delivery in record.deliveries:
@@ -97,6 +100,16 @@ def _delivery_lines(record: DeliveryRecord, zone: ZoneInfo) -> Iterator[str]:
     for decided in record.resolutions:
         said = RESOLUTION_SENTENCES[Resolution(decided.resolution)]
         yield f"      decided at {local_time(decided.decided_at, zone)} by {decided.decided_by}: {said}"
+    if record.follow_up is not None:
+        yield from _errand_lines("the vendor is asked what became of it", record.follow_up, zone, "      ")
+
+
+def _errand_lines(what: str, errand: OpenErrand, zone: ZoneInfo, indent: str) -> Iterator[str]:
+    """What is still being asked, and until when."""
+    when = "now" if errand.under_way else f"at {local_time(errand.due, zone)}"
+    yield f"{indent}{what} {when}, and no more after {local_time(errand.give_up_at, zone)}"
+    if errand.words:
+        yield f"{indent}  the last answer: “{errand.words}”"
 
 
 def pause_lines(connection: str, pause: Pause, zone: ZoneInfo, indent: str) -> Iterator[str]:

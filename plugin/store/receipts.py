@@ -11,7 +11,9 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case
 
 from plugin.domain.delivery import DeliveryState
 from plugin.domain.evidence import LOST, UNCERTAIN, evidence
+from plugin.store import errands
 from plugin.store.connections import Pause
+from plugin.store.errands import OpenErrand
 from plugin.store.events import StoredBody, StoredEvent, StoredVerdict, body_of, events_of, verdicts_of
 from plugin.store.resolutions import Resolved, resolutions_of
 from plugin.store.tables import (
@@ -69,7 +71,10 @@ class Report:
 
 @dataclass(frozen=True)
 class DeliveryRecord:
-    """A delivery with its history. parked: it waits behind a paused connection; pause: why that makes no calls."""
+    """A delivery with its history. parked: it waits behind a paused connection; pause: why that makes no calls.
+
+    follow_up: what the vendor is still to be asked about it, after its end.
+    """
 
     id: str
     tenant_id: str
@@ -95,6 +100,7 @@ class DeliveryRecord:
     attempts: Sequence[Attempt]
     resolutions: Sequence[Resolved]
     reports: Sequence[Report]
+    follow_up: OpenErrand | None = None
 
     @property
     def may_have_called(self) -> bool:
@@ -110,9 +116,12 @@ class DeliveryRecord:
 
 @dataclass(frozen=True)
 class EventRecord:
+    """lookup: what its source is still to be asked before the rules decide about it."""
+
     event: StoredEvent
     verdicts: Sequence[StoredVerdict]
     deliveries: Sequence[DeliveryRecord]
+    lookup: OpenErrand | None = None
 
 
 @dataclass(frozen=True)
@@ -198,7 +207,12 @@ def receipt(db: Connection, tenant_id: str, receipt_id: str) -> Receipt | None:
         **row,
         body=body_of(db, tenant_id, receipt_id),
         events=[
-            EventRecord(event, verdicts_of(db, tenant_id, event.id), deliveries_of_event(db, tenant_id, event.id))
+            EventRecord(
+                event,
+                verdicts_of(db, tenant_id, event.id),
+                deliveries_of_event(db, tenant_id, event.id),
+                None if event.planned else errands.lookup_of(db, tenant_id, event.id),
+            )
             for event in events_of(db, tenant_id, receipt_id)
         ],
     )
@@ -311,12 +325,14 @@ def _records(db: Connection, query: Select[Any]) -> list[DeliveryRecord]:
     made = _attempts(db, ids)
     decided = resolutions_of(db, ids)
     told = _reports(db, ids)
+    followed = {found: one for some in _batches(ids) for found, one in errands.follow_ups_of(db, some).items()}
     return [
         DeliveryRecord(
             **_own(row),
             attempts=made.get(row["id"], []),
             resolutions=decided.get(row["id"], []),
             reports=told.get(row["id"], []),
+            follow_up=followed.get(row["id"]),
         )
         for row in rows
     ]

@@ -14,6 +14,7 @@ from sqlalchemy import insert, select, update
 
 import plugin.surveys
 from plugin import registry
+from plugin.cli.receipt_text import receipt_json, receipt_lines
 from plugin.pipeline.errands import Errands
 from plugin.pipeline.forget import forget_person
 from plugin.pipeline.reencrypt import reencrypt
@@ -276,6 +277,22 @@ def begun(acme, server):
     acme.close()
     acme.work()
     acme.clock.advance(seconds=60)
+
+
+def test_the_receipt_says_when_the_vendor_is_asked_again(hand, followed, server):
+    begun(followed, server)
+    server.answer = lambda asked: Answer(503, {"error": "asleep"})
+    receipt_id = followed.delivery().trigger_id
+    lines = "\n".join(receipt_lines(followed.receipt(receipt_id)))
+    assert "the vendor is asked what became of it at 2026-11-03 13:01:01 CET, and no more after 2026-11-05" in lines
+
+    [task] = hand.claim()
+    assert "asked what became of it now," in "\n".join(receipt_lines(followed.receipt(receipt_id)))
+    hand.claim(hand.errands.make(task), free=0)
+
+    assert "the last answer: “" in "\n".join(receipt_lines(followed.receipt(receipt_id)))
+    [event] = receipt_json(followed.receipt(receipt_id))["events"]
+    assert event["deliveries"][0]["follow_up"]["step"] == "status"
 
 
 def test_a_paused_connection_is_asked_nothing_until_it_is_resumed(followed, server):

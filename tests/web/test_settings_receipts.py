@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import update
 
-from plugin.store import connections, receipts
+from plugin.store import connections, errands, receipts
 from plugin.store.claims import claim
 from plugin.store.erasure import empty_receipts
+from plugin.store.errands import FOLLOW_UP, NewErrand
 from plugin.store.tables import attempts, reports
 from plugin.web.settings_receipts import PAGE_LENGTH, indent_json
 from tests.web.installation import CONFIGURATION, words
@@ -360,6 +361,25 @@ def test_a_call_under_way_and_a_late_answer_are_told(installation, acme, admin):
         db.execute(update(attempts).values(outcome="accepted", reason="done", words="Done", late=True))
 
     assert "so it changed nothing" in words(receipt_page(admin, receipt_id))
+
+
+def test_the_page_says_what_is_still_asked_about_a_delivery(installation, acme, admin):
+    receipt_id = installation.close_ticket(acme)
+    delivery = installation.delivery(acme, receipt_id)
+    now = installation.clock()
+    asked = NewErrand("1", acme.id, FOLLOW_UP, "lane", delivery.id, None, "status", None, now, now + timedelta(days=2))
+    with installation.parts.database.write() as db:
+        errands.add(db, [asked])
+        db.execute(update(errands.errands).values(words="<Waiting>"))
+
+    page = receipt_page(admin, receipt_id)
+    assert "The vendor is asked what became of it at" in words(page)
+    assert "The last answer: “&lt;Waiting&gt;”" in page.text
+
+    with installation.parts.database.write() as db:
+        db.execute(update(errands.errands).values(leased_until=now))
+
+    assert "The vendor is asked what became of it now" in words(receipt_page(admin, receipt_id))
 
 
 def test_what_was_learnt_later_is_shown(installation, acme, admin):
