@@ -77,7 +77,7 @@ def _facts(call: registry.Call) -> Iterator[str]:
     if call.invites:
         yield "May reach the person, so it is withheld from people who have opted out."
     else:
-        yield "Reaches nobody: it only keeps records."
+        yield "Reaches nobody, so it is made for people who have opted out too."
     if call.opts_out:
         yield "Its success puts the person on the tenant's suppression list."
     if not call.confirms:

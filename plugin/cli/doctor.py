@@ -1,4 +1,4 @@
-"""`doctor` looks at an installation and names each fault; `connectors` lists what it can speak to."""
+"""`doctor` looks at an installation and names each fault."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import click
 
-from plugin import __version__, registry
+from plugin import __version__
 from plugin.app import Config, Parts, read_configuration
 from plugin.cli import doctor_store
 from plugin.cli.doctor_store import Finding
 from plugin.cli.own_pages import ask_own
-from plugin.cli.session import open_for_command, print_json
+from plugin.cli.session import open_for_command
 from plugin.errors import ConfigInvalid, OutboundFailed, SurveyPluginError
 
 _CLOCK_TOLERANCE: Final = timedelta(seconds=60)
@@ -124,52 +124,4 @@ def _tell(word: str, sentence: str) -> None:
     click.echo(f"{word:<5}  {sentence}")
 
 
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
-def connectors(as_json: bool) -> None:
-    """List the trigger sources and survey vendors that this version speaks to."""
-    found = _connectors()
-    if as_json:
-        print_json(found)
-        return
-    click.echo("Sources")
-    for source in found["sources"]:
-        click.echo(f"  {source['name']:<16}{source['title']}: {', '.join(source['events'])}")
-    click.echo("Survey vendors")
-    for vendor in found["vendors"]:
-        click.echo(f"  {vendor['name']:<16}{vendor['title']}")
-        for name, call in vendor["calls"].items():
-            click.echo(f"    {name:<28}{', '.join(call['required'])} | {', '.join(call['optional'])}")
-
-
-def _connectors() -> dict[str, Any]:
-    return {
-        "sources": [
-            {
-                "name": name,
-                "title": registry.source(name).SOURCE.title,
-                "events": sorted(registry.source(name).SOURCE.events),
-                "placeholders": list(registry.source(name).SOURCE.placeholders),
-            }
-            for name in registry.source_names()
-        ],
-        "vendors": [
-            {
-                "name": name,
-                "title": registry.vendor(name).VENDOR.title,
-                "calls": {call_name: _call(call) for call_name, call in registry.vendor(name).VENDOR.calls.items()},
-            }
-            for name in registry.vendor_names()
-        ],
-    }
-
-
-def _call(call: registry.Call) -> dict[str, list[str]]:
-    fields = call.parameters().fields
-    return {
-        "required": [name for name, field in fields.items() if field.required],
-        "optional": [name for name, field in fields.items() if not field.required],
-    }
-
-
-COMMANDS: Sequence[click.Command] = (doctor, connectors)
+COMMANDS: Sequence[click.Command] = (doctor,)

@@ -9,7 +9,20 @@ from typing import Any
 import click
 
 from plugin import __version__
-from plugin.cli import backup, connections, deliveries, demo, doctor, pasted, replays, running, tenants, upkeep
+from plugin.cli import (
+    backup,
+    connections,
+    connectors,
+    deliveries,
+    demo,
+    doctor,
+    pasted,
+    replays,
+    running,
+    sandbox,
+    tenants,
+    upkeep,
+)
 from plugin.cli.session import complain
 from plugin.errors import SurveyPluginError
 
@@ -43,6 +56,21 @@ def main() -> None:
     """
 
 
-for group in (running, backup, demo, tenants, connections, pasted, deliveries, replays, upkeep, doctor):
-    for command in group.COMMANDS:
+_MODULES = (
+    running,
+    backup,
+    demo,
+    sandbox,
+    tenants,
+    connections,
+    pasted,
+    deliveries,
+    replays,
+    upkeep,
+    doctor,
+    connectors,
+)
+
+for module in _MODULES:
+    for command in module.COMMANDS:
         main.add_command(command)

@@ -1,4 +1,4 @@
-"""Commands that run or prepare the installation: serve, worker, migrate, sandbox."""
+"""Commands that run or prepare the installation: serve, worker, migrate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from plugin.app import create_app
 from plugin.cli.ports import url_of, wait_until_free
 from plugin.cli.session import configuration, open_for_command, parts
 from plugin.cli.supervise import Supervisor, stop_on_signals, watch_lifeline
-from plugin.sandbox.server import Sandbox
 from plugin.store.restored import refuse_undecided_copy
 from plugin.store.schema import migrate as migrate_schema
 from plugin.web.server import run_web
@@ -77,16 +76,4 @@ def migrate() -> None:
         click.echo(f"The database is now at schema {after} (it was {'empty' if before is None else f'at {before}'}).")
 
 
-@click.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=9000, show_default=True, type=click.IntRange(1, 65535))
-def sandbox(host: str, port: int) -> None:
-    """Run the pretend survey vendor, for trials: it answers as the vendors document and lists what it received."""
-    wait_until_free(host, port, patience=0)
-    with Sandbox(host, port) as running:
-        click.echo(f"The sandbox vendor answers at {running.origin} and lists what it received there.")
-        click.echo(f"Let connections point at it with: EXTRA_VENDOR_ORIGINS={running.origin}")
-        stop_on_signals().wait()
-
-
-COMMANDS: Sequence[click.Command] = (serve, web, worker, migrate, sandbox)
+COMMANDS: Sequence[click.Command] = (serve, web, worker, migrate)

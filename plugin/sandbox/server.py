@@ -176,7 +176,8 @@ class Sandbox:
         """Listen, and answer in a thread of its own. Raises OSError when the address is taken."""
         app = create_sandbox_app(self._ledger, lambda: self._stopping.wait(self._slow_seconds))
         # Bound here and not by werkzeug, which ends the whole process when the port is taken.
-        with socket.create_server(self._address) as listener:
+        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
+        with socket.create_server(self._address, family=family) as listener:
             host, port = listener.getsockname()[:2]
             self._server = make_server(
                 host, port, app, threaded=True, request_handler=_SilentRequests, fd=listener.fileno()
@@ -205,7 +206,8 @@ class Sandbox:
         """Scheme, host and port that it answers at."""
         if self._server is None:
             raise RuntimeError("The sandbox has not been started.")
-        return f"http://{self._server.host}:{self._server.port}"
+        host = f"[{self._server.host}]" if ":" in self._server.host else self._server.host
+        return f"http://{host}:{self._server.port}"
 
     @property
     def received(self) -> list[Received]:

@@ -11,6 +11,7 @@ import pytest
 
 from plugin import __version__, registry
 from plugin.cli import main
+from plugin.sandbox.server import sandbox_modules
 from tests.cli.commands import Commands
 
 
@@ -77,8 +78,47 @@ def test_connectors_are_listed_for_people_and_for_programs(commands: Commands) -
     assert [one["name"] for one in listed["sources"]] == list(registry.source_names())
     assert [one["name"] for one in listed["vendors"]] == list(registry.vendor_names())
     assert all(name in told for name in (*registry.source_names(), *registry.vendor_names()))
-    [add] = [vendor["calls"]["add_respondent"] for vendor in listed["vendors"] if vendor["name"] == "surveylab"]
+    [lab] = [vendor for vendor in listed["vendors"] if vendor["name"] == "surveylab"]
+    add = lab["calls"]["add_respondent"]
     assert add["required"] == ["cId", "email", "crk"]
+    assert add["defaults"] == {"crk": "{{ delivery.reference }}"}
+    assert [step["repeat_safe"] for step in add["steps"]] == [False]
+    assert {one["name"]: one["secret"] for one in lab["settings"]} == {
+        "origin": False, "link_origin": False, "api_token": True,
+    }  # fmt: skip
+
+
+def test_every_setting_call_and_parameter_is_listed_for_programs(commands: Commands) -> None:
+    listed = {one["name"]: one for one in json.loads(commands.run("connectors", "--json").stdout)["vendors"]}
+
+    for name in registry.vendor_names():
+        vendor = registry.vendor(name).VENDOR
+        assert [one["name"] for one in listed[name]["settings"]] == list(vendor.connection().fields)
+        told = {call: [one["name"] for one in about["parameters"]] for call, about in listed[name]["calls"].items()}
+        assert told == {call: list(about.parameters().fields) for call, about in vendor.calls.items()}
+
+
+@pytest.mark.parametrize("columns", [20, 80, 300])
+def test_the_list_for_people_fits_the_terminal_and_shortens_numbered_names(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+
+    lines = commands.run("connectors").stdout.splitlines()
+
+    assert max(map(len, lines)) <= min(max(columns, 70), 120)
+    words = " ".join(" ".join(lines).split())
+    assert "add_respondent cId*, email*, crk, referrer, language, phone, firstName, lastName, custom1-custom8" in words
+    assert "(crk is {{ delivery.reference }} unless a rule maps it)" in words
+
+
+def test_the_sandbox_explains_how_to_reach_it_and_every_magic_word(commands: Commands) -> None:
+    told = commands.run("sandbox", "--help").stdout
+
+    assert "export EXTRA_VENDOR_ORIGINS=http://127.0.0.1:9000\n" in told
+    for name, module in sandbox_modules().items():
+        assert f"{registry.vendor(name).VENDOR.title}:" in told
+        assert not [word for word in module.TRICKS if f"  {word} " not in told]
 
 
 def test_a_sandbox_where_somebody_listens_already_is_a_sentence(commands: Commands) -> None:

@@ -6,6 +6,7 @@ import http.client
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -304,8 +305,8 @@ def test_a_value_arrives_as_it_was_in_the_ticket(
     assert dict(sandbox.received[-1].parameters)[parameter] == text
 
 
-#: A path takes no parts that are only dots, so the vendor refuses them before anything is sent.
-@pytest.mark.parametrize("text", [text for text in TEXTS if "../" not in text])
+# A part that is only dots is refused before it is sent: tests/surveys/test_surveylab.py.
+@pytest.mark.parametrize("text", [*(text for text in TEXTS if not text.startswith("..")), "a/b", "...", ".a/b."])
 def test_a_value_in_a_path_arrives_as_it_was_in_the_ticket(sandbox: Sandbox, caller: Caller, text: str) -> None:
     caller.ask("surveylab", "page_tag", {"cId": "1", "referrer": text, "custom8": "last"})
     assert sandbox.received[-1].path == (
@@ -369,6 +370,26 @@ def test_the_list_can_be_read_by_programs(sandbox: Sandbox, caller: Caller) -> N
     assert newest["path"][-1] == "send-invitation"
     assert ["l1", "Łucja"] in newest["form"]
     assert newest["answer"]["status"] == 200
+
+
+def test_a_busy_day_over_sockets_is_survived_and_shown(sandbox: Sandbox) -> None:
+    before = sandbox.received[-1].number if sandbox.received else 0
+    paths = ["/api.php?apiToken=t&cId=1&email=a%40b&crk={0}", "/webhooks/1/k/a/unsubscribe?email=a%40b&{0}", "/{0}"]
+    calls = [paths[number % len(paths)].format(number) for number in range(REMEMBERED + 100)]
+    with ThreadPoolExecutor(8) as callers:
+        statuses = set(callers.map(lambda path: get(sandbox, path)[0], calls))
+
+    assert statuses == {200, 404}
+    assert sandbox.received[-1].number == before + len(calls)
+    assert len(sandbox.received) == REMEMBERED
+    status, _, page = get(sandbox, "/")
+    assert (status, page.count("<article>")) == (200, REMEMBERED)
+
+
+def test_a_sandbox_can_listen_at_an_address_of_ipv6() -> None:
+    with Sandbox("::1") as running:
+        assert running.origin.startswith("http://[::1]:")
+        assert get(running, "/received.json")[0] == 200
 
 
 def test_only_the_newest_calls_are_remembered() -> None:
