@@ -35,8 +35,17 @@ def _rows(schema: Schema, prefix: str, defaults: Mapping[str, str]) -> Iterator[
         about = field.metadata
         example = f"`{about['example']}`" if about.get("example") else ""
         yield f"`{prefix}{name}`", _need(field, defaults.get(name)), " ".join(_sentences(field)), example
-        if isinstance(field, fields.Nested):
-            yield from _rows(field.schema, f"{prefix}{name}.", {})
+        yield from _rows_within(field, f"{prefix}{name}")
+
+
+def _rows_within(field: fields.Field, place: str) -> Iterator[tuple[str, ...]]:
+    """The fields of a group, of each group in a list, or of each value under a name that the person chooses."""
+    if isinstance(field, fields.Nested):
+        yield from _rows(field.schema, f"{place}.", {})
+    elif isinstance(field, fields.List):
+        yield from _rows_within(field.inner, f"{place}[]")
+    elif isinstance(field, fields.Dict) and field.value_field is not None:
+        yield from _rows_within(field.value_field, f"{place}.<name>")
 
 
 def _need(field: fields.Field, template: str | None) -> str:

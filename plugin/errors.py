@@ -108,6 +108,10 @@ class Unreadable(TriggerRefused):
 # --- an outgoing call: pipeline/deliver turns these into outcomes ----------------------------------------------------
 
 
+class CannotBeSent(SurveyPluginError):
+    """A survey call does not fit its connection as that is now. Nothing was sent; the tenant's admin can act."""
+
+
 class OutboundFailed(SurveyPluginError):
     """A call to a vendor brought no answer.
 

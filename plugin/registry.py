@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from functools import cache
 from typing import cast
 
@@ -18,7 +19,9 @@ from plugin.surveys.base import (
     Call,
     ChoiceList,
     Choices,
+    Described,
     PastedUrl,
+    Reader,
     Recognised,
     Settings,
     Step,
@@ -26,6 +29,7 @@ from plugin.surveys.base import (
     VendorModule,
 )
 from plugin.surveys.base.answers import outcome_for_status
+from plugin.surveys.base.described import schema_of
 from plugin.surveys.base.pasted import read_pasted_url
 from plugin.triggers.base import (
     Belonging,
@@ -46,11 +50,13 @@ __all__ = [
     "ChoiceList",
     "Choices",
     "Credentials",
+    "Described",
     "InboundAnswer",
     "InboundRequest",
     "LookupModule",
     "MatchBy",
     "PastedUrl",
+    "Reader",
     "Recognised",
     "Settings",
     "Source",
@@ -58,10 +64,13 @@ __all__ = [
     "Step",
     "Vendor",
     "VendorModule",
+    "described_parameters",
     "lookup_module",
     "outcome_for_status",
+    "parameters",
     "read_pasted_url",
     "read_recording",
+    "reader",
     "schema",
     "source",
     "source_names",
@@ -112,6 +121,25 @@ def success_note(vendor_name: str, call_name: str, reason: str | None) -> str:
         return ""
     call = vendor(vendor_name).VENDOR.calls.get(call_name)
     return call.success_note if call is not None else ""
+
+
+def described_parameters(name: str, call: str, connection: Settings) -> Described | None:
+    """A call's parameters as the connection declares them; None for a vendor that has the same for everybody."""
+    describe = getattr(vendor(name), "parameters_of", None)
+    described: Described | None = describe(call, connection) if describe is not None else None
+    return described
+
+
+def parameters(call: Call, described: Described | None) -> Schema:
+    """The schema of a call's parameters: of the described ones, or where there are none of those that it declares."""
+    return schema(call.parameters) if described is None else schema_of(described)
+
+
+def reader(name: str, connection: Settings) -> Reader:
+    """What reads the answers that come through this connection."""
+    module = vendor(name)
+    make: Callable[[Settings], Reader] | None = getattr(module, "reader_for", None)
+    return make(connection) if make is not None else module.read_response
 
 
 @cache

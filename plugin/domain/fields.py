@@ -6,9 +6,9 @@ Each field's metadata carries `label`, `help`, `example` and `secret`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 
 from plugin.redaction import Secret
 
@@ -160,3 +160,63 @@ class Group(fields.Nested):
 
     def __init__(self, schema: type[Schema], *, label: str, help: str = "", **kwargs: Any) -> None:  # noqa: A002
         super().__init__(schema, metadata={"label": label, "help": help, "example": "", "secret": False}, **kwargs)
+
+
+#: What a field of several values says when there are none.
+_NEEDED: Final = {"required": "is required.", "null": "must not be empty."}
+
+
+class Named(fields.Dict):
+    """Values of one kind by names that the person chooses.
+
+    values: the field of each value. name_pattern: what a name must look like, name_message: the same in words.
+    """
+
+    default_error_messages = {**_NEEDED, "invalid": "must be an object of names and values."}  # noqa: RUF012
+
+    def __init__(
+        self,
+        values: fields.Field[Any],
+        *,
+        label: str,
+        name_pattern: str,
+        name_message: str,
+        help: str = "",  # noqa: A002  # the word that forms use
+        most: int = 100,
+        **kwargs: Any,
+    ) -> None:
+        names = fields.String(validate=validate.Regexp(name_pattern, error=name_message))
+        size = validate.Length(max=most, error="holds more than {max} entries.")
+        metadata = {"label": label, "help": help, "example": "", "secret": False}
+        super().__init__(keys=names, values=values, validate=size, metadata=metadata, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        try:
+            return super()._deserialize(value, attr, data, **kwargs)  # type: ignore[no-untyped-call]  # so in marshmallow
+        except ValidationError as error:
+            if not isinstance(error.messages, dict):
+                raise
+            # A fault is told under its name, not one level below as marshmallow does.
+            raise ValidationError(
+                {name: found.get("value", found.get("key", found)) for name, found in error.messages.items()},
+                valid_data=error.valid_data,
+            ) from None
+
+
+class Rows(fields.List[Any]):
+    """Several groups in an order that matters, each described by a schema of its own."""
+
+    default_error_messages = {**_NEEDED, "invalid": "must be a list."}  # noqa: RUF012
+
+    def __init__(
+        self,
+        schema: type[Schema],
+        *,
+        label: str,
+        help: str = "",  # noqa: A002  # the word that forms use
+        most: int = 100,
+        **kwargs: Any,
+    ) -> None:
+        size = validate.Length(max=most, error="holds more than {max} entries.")
+        metadata = {"label": label, "help": help, "example": "", "secret": False}
+        super().__init__(Group(schema, label=label), validate=size, metadata=metadata, **kwargs)

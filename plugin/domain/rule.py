@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Final
+from typing import Any, Final
 
 from plugin.domain.event import EventKind, Value
 from plugin.domain.schedule import Ask
@@ -65,7 +65,8 @@ class Rule:
     """A tenant's decision. id: of its row, kept over edits.
 
     sources: names of those it listens to, None for all. ask: when. resend: make a call again whose fate is unknown, at
-    the risk that a person is asked twice; otherwise it is held for somebody to decide.
+    the risk that a person is asked twice; otherwise it is held for somebody to decide. described: the parameters of
+    its call as the connection declares them; None where they are the vendor's own.
     """
 
     id: str
@@ -80,6 +81,7 @@ class Rule:
     parameters: Mapping[str, str] = field(default_factory=dict)
     ask: Ask = field(default_factory=Ask)
     resend: bool = False
+    described: Mapping[str, Mapping[str, Any]] | None = None
 
 
 def choose_rules(

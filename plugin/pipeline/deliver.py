@@ -20,7 +20,7 @@ from plugin.domain.identity import Mint
 from plugin.domain.outcome import Accepted, NextRequest, Outcome, Reason, Rejected, RetryLater, Uncertain
 from plugin.domain.retry import Chance, decide_next, probe_wait
 from plugin.domain.survey_call import OutboundRequest, OutboundResponse, SurveyCall
-from plugin.errors import OutboundFailed, VaultError
+from plugin.errors import CannotBeSent, OutboundFailed, VaultError
 from plugin.outbound import Outbound
 from plugin.pipeline.credentials import load_memory, load_settings
 from plugin.pipeline.errand_task import follow_up_of
@@ -82,11 +82,14 @@ class Deliverer:
             settings = self._settings(row)
             memory = load_memory(self._vault, row.tenant_id, row.id, row.memory)
             request = registry.vendor(row.vendor).build_request(survey_call, settings, row.step, memory)
+            reader = registry.reader(row.vendor, settings)
         except VaultError as error:
             return self._locked(row, str(error))
+        except CannotBeSent as error:
+            return self._misfit(row, str(error))
         except Exception as error:  # a fault of ours must not cost the invitation: nothing has been sent
             return self._not_built(row, error)
-        return self._made(row, survey_call, request, memory)
+        return self._made(row, survey_call, request, memory, reader)
 
     def age(self, claim: Claim) -> float:
         """Seconds since this process got the claim."""
@@ -98,10 +101,14 @@ class Deliverer:
         return Finished(claim.row, settlement, FinishedAttempt(self._mint.now(), outcome="uncertain"))
 
     def _made(
-        self, row: ClaimedRow, survey_call: SurveyCall, request: OutboundRequest, memory: Mapping[str, str]
+        self,
+        row: ClaimedRow,
+        survey_call: SurveyCall,
+        request: OutboundRequest,
+        memory: Mapping[str, str],
+        reader: registry.Reader,
     ) -> Finished:
-        module = registry.vendor(row.vendor)
-        origins = module.VENDOR.origins
+        origins = registry.vendor(row.vendor).VENDOR.origins
         allowed = None if origins == registry.ANY_PUBLIC_HTTPS else origins
         began = self._monotonic()
         response: OutboundResponse | None = None
@@ -114,7 +121,7 @@ class Deliverer:
             bytes_sent = failure.bytes_sent
         else:
             bytes_sent = response.bytes_sent
-            outcome = module.read_response(survey_call, response, row.step, memory)
+            outcome = reader(survey_call, response, row.step, memory)
         duration = self._monotonic() - began
         settlement = self._decide(row, outcome)
         attempt = FinishedAttempt(
@@ -190,6 +197,11 @@ class Deliverer:
         now = self._mint.now()
         settlement = Settlement(DeliveryState.SCHEDULED, Reason.CREDENTIALS, words, due=now, counts=False, pause=True)
         return Finished(row, settlement, FinishedAttempt(now, outcome="given back"))
+
+    def _misfit(self, row: ClaimedRow, words: str) -> Finished:
+        """What the call is made of has changed since it was planned; only a person can put that right."""
+        settlement = self._decide(row, Rejected(Reason.INVALID_CALL, words))
+        return Finished(row, settlement, FinishedAttempt(self._mint.now(), outcome="rejected"))
 
     def _not_built(self, row: ClaimedRow, error: Exception) -> Finished:
         log.error("call could not be built", delivery=row.id, vendor=row.vendor, error=type(error).__name__)

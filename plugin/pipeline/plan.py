@@ -92,7 +92,7 @@ def plan_call(bound: BoundRule, event: Event, around: Circumstances, reference: 
     if call is None:
         missing = Verdict(rule.name, Decision.PROBLEM, Cause.TEMPLATE, f"{bound.vendor} has no call named {rule.call}.")
         return PlannedVerdict(missing, rule.id)
-    schema = registry.schema(call.parameters)
+    schema = registry.parameters(call, rule.described)
     required = [name for name, field in schema.fields.items() if field.required]
     templates = {**call.defaults, **rule.parameters}
     language = _language_of(event, around)

@@ -99,6 +99,7 @@ def write_rule(rule: Rule) -> dict[str, Any]:
             "expires_hours": rule.ask.fresh_for // timedelta(hours=1),
         },
         "when_uncertain": "resend" if rule.resend else "hold",
+        "described": rule.described,
     }
 
 
@@ -117,6 +118,7 @@ def read_rule(rule_id: str, name: str, connection: str, definition: Mapping[str,
         parameters=definition["parameters"],
         ask=_read_ask(definition.get("ask") or {}),
         resend=definition.get("when_uncertain") == "resend",
+        described=definition.get("described"),
     )
 
 

@@ -141,6 +141,8 @@ class _Check:
         self._stored = stored
         self._environment = environment
         self._extra_origins = extra_origins
+        #: Settings of connections without a fault, by name, as their vendors load them.
+        self._settings: dict[str, registry.Settings] = {}
 
     def tell(self, place: str, message: str) -> None:
         self.problems.append(Problem(place, message))
@@ -211,11 +213,15 @@ class _Check:
         known = before.get("settings", {}) if before.get("vendor") == item["vendor"] else {}
         schema = vendor.connection()
         settings = self._load(f"{place}.settings", item["settings"], known, schema)
-        # Origins as they are called, which may be tidier than they were written.
-        self._check_origins(f"{place}.settings", _load(schema, unwrap(settings))[0], vendor)
+        # As it is called: origins may be tidier there than they were written.
+        loaded, faults = _load(schema, unwrap(settings))
+        if not faults:
+            self._settings[item["name"]] = loaded
+        self._check_origins(f"{place}.settings", loaded, vendor)
         return {**item, "settings": settings}
 
     def rule(self, place: str, item: Mapping[str, Any], shaped: _Shaped) -> Rule:
+        described: registry.Described | None = None
         for i, name in enumerate(item.get("sources") or ()):
             if shaped.named("sources", name) is None:
                 self.tell(f"{place}.sources[{i}]", f"there is no source named {name} in this file.")
@@ -223,7 +229,7 @@ class _Check:
         if connection is None:
             self.tell(f"{place}.connection", f"there is no connection named {item['connection']} in this file.")
         elif connection.get("vendor") in registry.vendor_names():
-            self._call(place, item, connection)
+            described = self._call(place, item, connection)
         for problem in check_mapping(item["parameters"]):
             self.tell(f"{place}.parameters.{problem.place}", problem.message)
         definition = {
@@ -231,17 +237,24 @@ class _Check:
             "sources": item.get("sources"),
             "events": item["when"]["events"],
             "conditions": item["when"]["conditions"],
+            "described": described,
         }
         return read_rule("", item["name"], item["connection"], definition)
 
-    def _call(self, place: str, item: Mapping[str, Any], connection: Mapping[str, Any]) -> None:
+    def _call(self, place: str, item: Mapping[str, Any], connection: Mapping[str, Any]) -> registry.Described | None:
+        """Check what is asked of the vendor; gives the call's parameters where the connection declares them."""
         module = registry.vendor(connection["vendor"])
         call = module.VENDOR.calls.get(item["call"])
         if call is None:
             names = ", ".join(module.VENDOR.calls)
             self.tell(f"{place}.call", f"{connection['vendor']} has no call named {item['call']}; it has: {names}.")
-            return
-        schema = call.parameters()
+            return None
+        settings = self._settings.get(connection["name"])
+        if settings is None and hasattr(module, "parameters_of"):
+            # Its own faults are told already, and with them nobody knows what its calls take.
+            return None
+        described = registry.described_parameters(connection["vendor"], item["call"], settings or {})
+        schema = registry.parameters(call, described)
         for name in item["parameters"]:
             if name not in schema.fields:
                 known = ", ".join(schema.fields)
@@ -253,6 +266,7 @@ class _Check:
         if check is not None:
             for problem in check(item["call"], item["parameters"], connection.get("settings", {})):
                 self.tell(f"{place}.parameters.{problem.place}", problem.message)
+        return described
 
     def _check_origins(self, place: str, settings: Mapping[str, Any], vendor: registry.Vendor) -> None:
         allowed = None if vendor.origins == registry.ANY_PUBLIC_HTTPS else vendor.origins
@@ -315,6 +329,8 @@ def _load(schema: Schema, values: Mapping[str, Any]) -> tuple[Document, Mapping[
 def _wrap(value: Any, field: fields.Field[Any] | None) -> Any:
     if isinstance(field, fields.Nested) and isinstance(value, Mapping):
         return wrap_secrets(value, field.schema)
+    if isinstance(field, fields.Dict) and isinstance(value, Mapping):
+        return {name: _wrap(inner, field.value_field) for name, inner in value.items()}
     if field is not None and field.metadata.get("secret") and isinstance(value, str):
         return Secret(value)
     return value

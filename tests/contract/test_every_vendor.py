@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
-from marshmallow import ValidationError
+from marshmallow import Schema, ValidationError
 
 import plugin.sandbox
 import plugin.surveys
@@ -49,6 +49,15 @@ def call_of(vendor: str, name: str) -> Call:
     return registry.vendor(vendor).VENDOR.calls[name]
 
 
+def parameters_of(vendor: str, name: str, connection: Mapping[str, Any]) -> Schema:
+    """The schema of a call's parameters, which may be the connection's own."""
+    return registry.parameters(call_of(vendor, name), registry.described_parameters(vendor, name, connection))
+
+
+def schema_of(vendor: str, name: str) -> Schema:
+    return parameters_of(vendor, name, connection_of(vendor))
+
+
 def read(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text("utf-8"))
 
@@ -57,6 +66,15 @@ def connection_of(vendor: str) -> Mapping[str, Any]:
     """The connection of one of the vendor's fixtures, as its schema loads it."""
     first = next(path for path in FIXTURE_FILES if path.parent.name == vendor)
     return registry.vendor(vendor).VENDOR.connection().load(read(first)["connection"])
+
+
+def secrets_in(value: Any) -> Iterator[Secret]:
+    """The secrets of a connection, also within its groups."""
+    if isinstance(value, Secret):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from secrets_in(inner)
 
 
 def memory_of(vendor: str, name: str, step: str) -> Mapping[str, str]:
@@ -96,7 +114,7 @@ def takes(field: Any, value: str) -> bool:
 
 def full_call(vendor: str, name: str) -> SurveyCall:
     """A call with a value for each declared parameter."""
-    schema = call_of(vendor, name).parameters()
+    schema = schema_of(vendor, name)
     values = {parameter: sample_value(field, parameter) for parameter, field in schema.fields.items()}
     return SurveyCall(vendor, name, schema.load(values))
 
@@ -108,7 +126,8 @@ def build(vendor: str, call: SurveyCall, step: str) -> OutboundRequest:
 
 def answered(vendor: str, name: str, step: str, response: OutboundResponse) -> Outcome:
     memory = memory_of(vendor, name, step)
-    return registry.vendor(vendor).read_response(full_call(vendor, name), response, step, memory)
+    reader = registry.reader(vendor, connection_of(vendor))
+    return reader(full_call(vendor, name), response, step, memory)
 
 
 def sent_texts(request: OutboundRequest) -> Iterator[str]:
@@ -191,7 +210,7 @@ def test_each_field_says_what_a_form_and_a_guide_need(schema: Any) -> None:
 
 @pytest.mark.parametrize(("vendor", "name"), CALLS)
 def test_parameters_hold_no_secrets(vendor: str, name: str) -> None:
-    assert not any(field.metadata["secret"] for field in call_of(vendor, name).parameters().fields.values())
+    assert not any(field.metadata["secret"] for field in schema_of(vendor, name).fields.values())
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -221,7 +240,7 @@ def test_each_call_is_described(vendor: str, name: str) -> None:
     call = call_of(vendor, name)
     assert call.label
     assert call.help
-    assert call.defaults.keys() <= call.parameters().fields.keys()
+    assert call.defaults.keys() <= schema_of(vendor, name).fields.keys()
 
 
 @pytest.mark.parametrize(("vendor", "name"), CALLS)
@@ -239,7 +258,7 @@ def test_each_step_names_the_page_that_says_whether_it_may_be_repeated(vendor: s
 @pytest.mark.parametrize(("vendor", "name"), CALLS)
 def test_loading_parameters_a_second_time_changes_nothing(vendor: str, name: str) -> None:
     loaded = full_call(vendor, name).parameters
-    assert call_of(vendor, name).parameters().load(dict(loaded)) == loaded
+    assert schema_of(vendor, name).load(dict(loaded)) == loaded
 
 
 # --- requests ---------------------------------------------------------------------------------------------------------
@@ -249,7 +268,7 @@ def test_loading_parameters_a_second_time_changes_nothing(vendor: str, name: str
 def test_every_declared_parameter_is_sent(vendor: str, name: str) -> None:
     call = full_call(vendor, name)
     # A time is sent as the vendor writes times, so it is not looked for but left out, to see whether that is noticed.
-    moments = [one for one, field in call_of(vendor, name).parameters().fields.items() if isinstance(field, Moment)]
+    moments = [one for one, field in schema_of(vendor, name).fields.items() if isinstance(field, Moment)]
     plain = {parameter: value for parameter, value in call.parameters.items() if parameter not in moments}
     sent = sent_by_all_steps(vendor, call)
     assert set(plain.values()) <= sent
@@ -261,7 +280,7 @@ def test_every_declared_parameter_is_sent(vendor: str, name: str) -> None:
 @pytest.mark.parametrize(("vendor", "name"), CALLS)
 def test_values_of_every_alphabet_arrive_as_they_are(vendor: str, name: str) -> None:
     call = full_call(vendor, name)
-    fields = call_of(vendor, name).parameters().fields
+    fields = schema_of(vendor, name).fields
     free = {parameter: f"{ALPHABETS} {parameter}" for parameter, one in fields.items() if isinstance(one, FreeText)}
     sent = sent_by_all_steps(vendor, replace(call, parameters={**call.parameters, **free}))
     assert set(free.values()) <= sent
@@ -277,7 +296,7 @@ def test_nothing_that_is_not_declared_is_sent(vendor: str, name: str, step: str)
 @pytest.mark.parametrize(("vendor", "name", "step"), STEPS)
 def test_empty_parameters_are_left_out_with_their_names(vendor: str, name: str, step: str) -> None:
     call = full_call(vendor, name)
-    required = {name for name, field in call_of(vendor, name).parameters().fields.items() if field.required}
+    required = {name for name, field in schema_of(vendor, name).fields.items() if field.required}
     emptied = {name: value if name in required else "" for name, value in call.parameters.items()}
     dropped = {name: value for name, value in emptied.items() if value}
     assert build(vendor, replace(call, parameters=emptied), step) == build(
@@ -297,7 +316,7 @@ def test_a_call_goes_to_an_origin_of_the_vendor_or_of_the_connection(vendor: str
 @pytest.mark.parametrize(("vendor", "name", "step"), STEPS)
 def test_no_secret_is_shown(vendor: str, name: str, step: str) -> None:
     request = build(vendor, full_call(vendor, name), step)
-    secrets = [value.reveal() for value in connection_of(vendor).values() if isinstance(value, Secret)]
+    secrets = [secret.reveal() for secret in secrets_in(connection_of(vendor))]
     shown = " ".join([request.shown_url(), repr(request), str(request.shown_parameters())])
     assert secrets
     assert not [secret for secret in secrets if secret in shown]
@@ -313,7 +332,7 @@ def test_no_personal_value_is_in_a_repr_or_a_shown_url(vendor: str, name: str, s
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_every_secret_that_is_sent_is_known_for_masking(vendor: str) -> None:
-    secrets = {value for value in connection_of(vendor).values() if isinstance(value, Secret)}
+    secrets = set(secrets_in(connection_of(vendor)))
     used = {secret for name in registry.vendor(vendor).VENDOR.calls for secret in _secrets_of_steps(vendor, name)}
     assert secrets <= used
 
@@ -336,14 +355,15 @@ def _secrets_of_steps(vendor: str, name: str) -> set[Secret]:
 def test_a_recorded_answer_means_what_its_fixture_says(path: Path) -> None:
     fixture = read(path)
     vendor = path.parent.name
-    schema = call_of(vendor, fixture["call"]).parameters()
+    connection = registry.vendor(vendor).VENDOR.connection().load(fixture["connection"])
+    schema = parameters_of(vendor, fixture["call"], connection)
     call = SurveyCall(vendor, fixture["call"], schema.load(fixture["parameters"]))
     given = fixture["response"]
     response = OutboundResponse(
         given["status"], given["headers"], given["body"].encode(), origin=given.get("origin", "")
     )
 
-    outcome = registry.vendor(vendor).read_response(call, response, fixture["step"], fixture.get("memory", {}))
+    outcome = registry.reader(vendor, connection)(call, response, fixture["step"], fixture.get("memory", {}))
 
     found = json.loads(
         json.dumps({name.name: getattr(outcome, name.name) for name in fields_of(outcome)}, default=vars)

@@ -14,6 +14,7 @@ from marshmallow import Schema
 
 from plugin.domain.outcome import Outcome
 from plugin.domain.survey_call import OutboundRequest, OutboundResponse, SurveyCall
+from plugin.surveys.base.described import Described
 from plugin.surveys.base.pasted import PastedUrl
 
 #: A vendor whose address the tenant chooses freely, among public https addresses.
@@ -119,6 +120,10 @@ class Recognised:
     warnings: Sequence[str] = ()
 
 
+#: Reads the answer to one step, as `VendorModule.read_response` does.
+Reader = Callable[[SurveyCall, OutboundResponse, str, Mapping[str, str]], Outcome]
+
+
 class VendorModule(Protocol):
     """The shape of plugin/surveys/<name>.py. Its functions do no I/O and read no clock.
 
@@ -130,6 +135,11 @@ class VendorModule(Protocol):
     finds, when a rule is saved, what the schemas cannot see, such as a parameter that one brand does not have.
     `parameters` holds the rule's templates, and each problem's place is a parameter's name. `connection` is as the
     person wrote it: it may be wrong or incomplete, which is told elsewhere.
+
+    Optional, for a vendor that the connection itself describes: `parameters_of(call_name: str, connection: Settings) ->
+    Described` gives a call's parameters, instead of the schema that the call declares. They are kept with each rule, so
+    they hold no secret. `reader_for(connection: Settings) -> Reader` gives what reads answers instead of
+    `read_response`. And build_request raises CannotBeSent where a planned call does not fit the connection any more.
 
     Optional: `recognise_url(url: PastedUrl) -> Recognised | None`; None for a URL that is not this vendor's.
     Optional: `LISTS: Mapping[str, ChoiceList]`, by name.
@@ -153,7 +163,9 @@ __all__ = [
     "Call",
     "ChoiceList",
     "Choices",
+    "Described",
     "PastedUrl",
+    "Reader",
     "Recognised",
     "Settings",
     "Step",
