@@ -142,7 +142,7 @@ class _Check:
         self._environment = environment
         self._extra_origins = extra_origins
         #: Settings of connections without a fault, by name, as their vendors load them.
-        self._settings: dict[str, registry.Settings] = {}
+        self._sound_settings: dict[str, registry.Settings] = {}
 
     def tell(self, place: str, message: str) -> None:
         self.problems.append(Problem(place, message))
@@ -216,7 +216,7 @@ class _Check:
         # As it is called: origins may be tidier there than they were written.
         loaded, faults = _load(schema, unwrap(settings))
         if not faults:
-            self._settings[item["name"]] = loaded
+            self._sound_settings[item["name"]] = loaded
         self._check_origins(f"{place}.settings", loaded, vendor)
         return {**item, "settings": settings}
 
@@ -249,7 +249,7 @@ class _Check:
             names = ", ".join(module.VENDOR.calls)
             self.tell(f"{place}.call", f"{connection['vendor']} has no call named {item['call']}; it has: {names}.")
             return None
-        settings = self._settings.get(connection["name"])
+        settings = self._sound_settings.get(connection["name"])
         if settings is None and hasattr(module, "parameters_of"):
             # Its own faults are told already, and with them nobody knows what its calls take.
             return None

@@ -33,6 +33,15 @@ WEB = {"id_survey": "419349", "id_template": "3593"}
 LIME = {"survey_id": "282267"}
 SMS = {"type_id": "15", "project_id": "99", "phone": "+48221234567"}
 MEMBER = {"surveyID": "11372241"}
+#: What a described vendor needs at least.
+OWN = {
+    "path": "/custom/invitations/{survey}",
+    "json": '{"to": "{email}"}',
+    "headers": {"Authorization": "Bearer {secret:token}"},
+    "secrets": {"token": "a-token"},
+    "parameters": {"survey": {"required": True}, "email": {"kind": "email", "required": True}},
+    "answers": [{"look": [{"at": "state", "is": "queued"}], "means": "accepted"}],
+}
 #: A call of each kind, and the parameter that takes a magic word.
 CALLS = {
     ("surveylab", "add_respondent"): (LAB, "email"),
@@ -47,6 +56,7 @@ CALLS = {
     ("limesurvey", "invite"): (LIME, "email"),
     ("questionpro", "micropanel_batch"): (MEMBER, "emailAddress"),
     ("questionpro", "survey_batch"): ({**MEMBER, "templateID": "490627"}, "emailAddress"),
+    ("custom", "send"): ({"survey": "s-17"}, "email"),
 }
 #: More steps than any call has, also where a session is opened anew on the way.
 MOST_STEPS = 12
@@ -58,7 +68,7 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-def settings_for(vendor: str, origin: str, **more: str) -> Mapping[str, Any]:
+def settings_for(vendor: str, origin: str, **more: Any) -> Mapping[str, Any]:
     settings = {
         "sendios": {"origin": origin, "client_id": "123", "api_key": "a-key"},
         "surveylab": {"origin": origin, "link_origin": origin, "api_token": "a-token"},
@@ -67,6 +77,7 @@ def settings_for(vendor: str, origin: str, **more: str) -> Mapping[str, Any]:
         },
         "limesurvey": {"origin": origin, "username": "admin", "password": "a-password"},
         "questionpro": {"data_centre": "eu", "api_key": "a-key", "origin": origin},
+        "custom": {"origin": origin, **OWN},
     }  # fmt: skip
     return registry.vendor(vendor).VENDOR.connection().load({**settings[vendor], **more})
 
@@ -78,11 +89,13 @@ class Caller:
     door: Outbound
     origin: str
 
-    def ask(self, vendor: str, name: str, parameters: Mapping[str, str], **settings: str) -> Outcome:
+    def ask(self, vendor: str, name: str, parameters: Mapping[str, str], **settings: Any) -> Outcome:
         module = registry.vendor(vendor)
         declared = module.VENDOR.calls[name]
-        call = SurveyCall(vendor, name, declared.parameters().load(parameters))
         connection = settings_for(vendor, self.origin, **settings)
+        schema = registry.parameters(declared, registry.described_parameters(vendor, name, connection))
+        call = SurveyCall(vendor, name, schema.load(parameters))
+        reader = registry.reader(vendor, connection)
         outcome: Outcome = NextRequest(declared.steps[0].name)
         for _ in range(MOST_STEPS):
             if not isinstance(outcome, NextRequest):
@@ -90,7 +103,7 @@ class Caller:
             step, memory = outcome.step, outcome.memory
             request = module.build_request(call, connection, step, memory)
             response = self.door.send(request, allowed_origins=())
-            outcome = module.read_response(call, response, step, memory)
+            outcome = reader(call, response, step, memory)
         return outcome
 
 
@@ -156,6 +169,11 @@ def test_an_ordinary_call_is_accepted(caller: Caller, vendor: str, name: str) ->
         ("startquestion", "unsubscribe", "invalid", Reason.INVALID_ADDRESS),
         ("startquestion", "shorten_link", "wrapped", Reason.DONE),
         ("startquestion", "shorten_link", "elsewhere", Reason.UNRECOGNISED),
+        ("custom", "send", "refused", Reason.UNRECOGNISED),
+        ("custom", "send", "quota", Reason.QUOTA),
+        ("custom", "send", "busy", Reason.RATE_LIMITED),
+        ("custom", "send", "conflict", Reason.INVALID_CALL),
+        ("custom", "send", "error", Reason.VENDOR_ERROR),
         ("limesurvey", "invite", "add-refused", Reason.INVALID_ADDRESS),
         ("limesurvey", "invite", "add-unknown", Reason.UNRECOGNISED),
         ("limesurvey", "invite", "add-warning", Reason.UNRECOGNISED),
@@ -207,6 +225,7 @@ def test_a_magic_word_brings_its_answer(caller: Caller, vendor: str, name: str, 
     [
         ("surveylab", "add_respondent", {"api_token": "wrong"}, Reason.INVALID_CALL),
         ("sendios", "send_sms", {"api_key": "wrong"}, Reason.CREDENTIALS),
+        ("custom", "send", {"secrets": {"token": "wrong"}}, Reason.CREDENTIALS),
         ("startquestion", "send_invitation", {"webhook_key": "wrong"}, Reason.CREDENTIALS),
         ("startquestion", "send_invitation", {"webhook_auth": "wrong"}, Reason.CREDENTIALS),
         ("limesurvey", "invite", {"password": "wrong"}, Reason.CREDENTIALS),
@@ -217,7 +236,7 @@ def test_a_magic_word_brings_its_answer(caller: Caller, vendor: str, name: str, 
     ],
 )
 def test_wrong_credentials_are_refused(
-    caller: Caller, vendor: str, name: str, settings: dict[str, str], reason: Reason
+    caller: Caller, vendor: str, name: str, settings: dict[str, Any], reason: Reason
 ) -> None:
     parameters, person = CALLS[vendor, name]
     outcome = caller.ask(vendor, name, {**parameters, person: "lucja@example.com"}, **settings)
