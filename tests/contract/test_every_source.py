@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from plugin.domain.event import EventKind, is_known
 from plugin.errors import SignatureInvalid, Unreadable
 from plugin.triggers.base import InboundRequest, Source
 from plugin.triggers.base.recording import read_recording
+from tests.triggers.sender import sender_of
 
 ROOT = Path(__file__).parents[2]
 RECORDINGS = ROOT / "tests/fixtures/triggers"
@@ -50,6 +52,8 @@ def all_fields(schema: Schema) -> Iterator[tuple[str, fields.Field]]:
         ("manifests", {path.name for path in (ROOT / "manifests").iterdir() if path.is_dir()}),
         ("tests/fixtures/triggers", {path.name for path in RECORDINGS.iterdir()}),
         ("tests/triggers", {path.stem.removeprefix("test_") for path in (ROOT / "tests/triggers").glob("test_*.py")}),
+        ("tests/triggers/sender_*", {path.stem[7:] for path in (ROOT / "tests/triggers").glob("sender_*.py")}),
+        ("docs/sources", {path.stem for path in (ROOT / "docs/sources").glob("*.md")}),
     ],
 )
 def test_a_source_has_one_name_in_four_places(place, names):
@@ -84,6 +88,86 @@ def test_a_request_without_proof_is_refused(name):
     for credentials in filter(None, [{}, module.SOURCE.test_credentials]):
         with pytest.raises(SignatureInvalid):
             module.verify(InboundRequest("POST", "", {}, b"{}"), credentials, NOW)
+
+
+# --- who sent it --------------------------------------------------------------------------------------------------
+
+URL = "https://survey.example.com/triggers/key-0123456789abcdef"
+
+proved_source = pytest.mark.parametrize("name", [name for name in SOURCES if sender_of(name).closing])
+
+
+def proved(name, now=NOW):
+    """The plain closing of a source as its sender sends it, and the credentials that it is checked against."""
+    sender = sender_of(name)
+    recorded = read_recording((RECORDINGS / name / f"{sender.closing}.json").read_bytes())
+    fresh = replace(recorded, url=f"{URL}?{recorded.query}" if recorded.query else URL, settings=sender.settings)
+    credentials = source(name).SOURCE.credentials().load(sender.credentials)
+    return sender.prove(fresh, now), credentials
+
+
+@proved_source
+def test_what_the_sender_has_proved_is_let_in(name):
+    request, credentials = proved(name)
+    source(name).verify(request, credentials, NOW)
+
+
+@proved_source
+def test_another_body_under_the_same_proof_is_refused(name):
+    if not sender_of(name).covers_body:
+        return
+    request, credentials = proved(name)
+    for body in (request.body + b" ", request.body[:-1], b""):
+        with pytest.raises(SignatureInvalid):
+            source(name).verify(replace(request, body=body), credentials, NOW)
+
+
+@proved_source
+def test_a_proof_with_another_secret_is_refused(name):
+    request, _ = proved(name)
+    credentials = source(name).SOURCE.credentials().load(_with_other_secrets(sender_of(name).credentials))
+    with pytest.raises(SignatureInvalid):
+        source(name).verify(request, credentials, NOW)
+
+
+def _with_other_secrets(value):
+    """Credentials of the same form, as another tenant of the same sender could have them."""
+    if isinstance(value, dict):
+        return {key: _with_other_secrets(inner) for key, inner in value.items()}
+    return f"{value[:-9]}{'QUJDREVGR'}" if isinstance(value, str) and len(value) > 12 else value
+
+
+@proved_source
+def test_a_proof_is_refused_when_any_of_its_headers_is_missing_or_spoilt(name):
+    request, credentials = proved(name)
+    recorded = read_recording((RECORDINGS / name / f"{sender_of(name).closing}.json").read_bytes())
+    added = [key for key, value in request.headers.items() if recorded.headers.get(key) != value]
+    assert added or sender_of(name).covers_body
+    for header in added:
+        for headers in (
+            {key: value for key, value in request.headers.items() if key != header},
+            {**request.headers, header: ""},
+            {**request.headers, header: "ž\udcff, ,=;"},
+            {**request.headers, header: request.headers[header][:-3]},
+        ):
+            with pytest.raises(SignatureInvalid):
+                source(name).verify(replace(request, headers=headers), credentials, NOW)
+
+
+@proved_source
+def test_a_proof_that_covers_a_time_is_refused_when_that_is_long_gone_or_far_ahead(name):
+    if not sender_of(name).timed:
+        return
+    for minutes in (-11, 11):
+        request, credentials = proved(name, NOW + timedelta(minutes=minutes))
+        with pytest.raises(SignatureInvalid):
+            source(name).verify(request, credentials, NOW)
+
+
+@proved_source
+def test_the_plain_closing_gives_exactly_one_closing(name):
+    request, _ = proved(name)
+    assert [event.kind.closes for event in source(name).parse(request) if event.kind.closes] == [True]
 
 
 @every_recording
