@@ -74,6 +74,7 @@ __all__ = [
     "schema",
     "source",
     "source_names",
+    "step_label",
     "success_note",
     "vendor",
     "vendor_names",
@@ -140,6 +141,15 @@ def reader(name: str, connection: Settings) -> Reader:
     module = vendor(name)
     make: Callable[[Settings], Reader] | None = getattr(module, "reader_for", None)
     return make(connection) if make is not None else module.read_response
+
+
+def step_label(vendor_name: str, call_name: str, step_name: str) -> str:
+    """What one step of a call does, in a few words; empty where the call is a single step, or is known no more."""
+    if vendor_name not in vendor_names():
+        return ""
+    call = vendor(vendor_name).VENDOR.calls.get(call_name)
+    deciding = [step for step in call.steps if not step.follow_up] if call is not None else []
+    return next((step.label for step in deciding if step.name == step_name), step_name) if len(deciding) > 1 else ""
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from plugin import registry
-from plugin.domain.delivery import RESOLUTION_SENTENCES, DeliveryState, Resolution
+from plugin.domain.delivery import LIVE_STATES, RESOLUTION_SENTENCES, DeliveryState, Resolution
 from plugin.domain.event import EventKind
 from plugin.domain.outcome import REASON_SENTENCES, Reason
 from plugin.domain.verdict import Cause
@@ -91,11 +91,18 @@ def _delivery_lines(record: DeliveryRecord, zone: ZoneInfo) -> Iterator[str]:
     if record.state == DeliveryState.SCHEDULED:
         what = "will be asked" if record.is_delayed else "next try" if record.attempts else "due"
         yield f"      {what} at {local_time(record.due, zone)}; not sent after {local_time(record.expires_at, zone)}"
+    step = registry.step_label(record.vendor, record.call, record.step)
+    if step and record.state in LIVE_STATES:
+        what = "in doubt is" if record.state == DeliveryState.UNCERTAIN else "it has come to"
+        yield f"      {what} this step of the call: {step}"
     if record.replay_of:
         yield f"      replays {record.replay_of}"
     if not any(attempt.url for attempt in record.attempts):
         yield from _pair_lines(record.parameters, "        ")
     for attempt in record.attempts:
+        label = registry.step_label(record.vendor, record.call, attempt.step)
+        if label:
+            yield f"      step: {label}"
         yield from _attempt_lines(attempt, zone)
     for decided in record.resolutions:
         said = RESOLUTION_SENTENCES[Resolution(decided.resolution)]

@@ -69,8 +69,9 @@ def resolve(
 ) -> None:
     """Say what became of uncertain deliveries, by their ids or references or all of a tenant.
 
-    Look at the vendor first: what is said to be not sent is sent again. Who said it, and when, stays on the receipt.
-    Times are by the tenant's clock unless they say otherwise (2026-11-01T12:00Z).
+    Look at the vendor first: what is said to be not sent is sent again. Of a call of several steps, --not-sent makes
+    the step in doubt again and goes on from there, and --sent ends the whole call. Who said it, and when, stays on the
+    receipt. Times are by the tenant's clock unless they say otherwise (2026-11-01T12:00Z).
     """
     said = _said({Resolution.SENT: sent, Resolution.NOT_SENT: not_sent, Resolution.CANCEL: cancel})
     if bool(ids) == (tenant is not None):

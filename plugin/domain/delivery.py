@@ -90,6 +90,7 @@ class Settlement:
     """What becomes of a claimed delivery. due: when to try again, for SCHEDULED only.
 
     counts: whether this was an attempt; deferrals (Retry-After, a pause, a give-back) are not.
+    next_step: the step to go on with, and memory: what it is to know; None to leave them as they are.
     follow_up: what is to be asked after an end, and learnt: a fact that becomes an event; both for ACCEPTED only.
     """
 

@@ -15,6 +15,8 @@ class Reason(StrEnum):
     # accepted
     DONE = "done"
     OPENED = "opened"
+    # one step of several is done
+    NEXT_STEP = "next_step"
     # rejected, because of this person or this call
     UNKNOWN_RESPONDENT = "unknown_respondent"
     OPTED_OUT = "opted_out"
@@ -49,6 +51,7 @@ class Reason(StrEnum):
 REASON_SENTENCES: Mapping[Reason, str] = {
     Reason.DONE: "The vendor confirmed the call.",
     Reason.OPENED: "The survey link was opened with its data; this address confirms nothing more.",
+    Reason.NEXT_STEP: "The call takes several steps; this one has been answered, and the next one follows.",
     Reason.UNKNOWN_RESPONDENT: "The vendor does not know this respondent.",
     Reason.OPTED_OUT: "This person has unsubscribed from invitations.",
     Reason.INVALID_ADDRESS: "The vendor does not accept this e-mail address or phone number.",
@@ -107,11 +110,15 @@ class Accepted:
 
 @dataclass(frozen=True)
 class RetryLater:
-    """Certainly nothing was done; the same call may be made again. after: seconds that the vendor asked for."""
+    """Certainly nothing was done; the same call may be made again. after: seconds that the vendor asked for.
+
+    memory: what the step is to remember from now on; None to leave it as it is.
+    """
 
     reason: Reason
     words: str = ""
     after: float | None = None
+    memory: Mapping[str, str] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -58,6 +58,7 @@ def decide_next(
     attempts: calls made before this one. repeat_safe: the step may be repeated without harm, or the rule says
     `when_uncertain: resend`. expires_at: after it an invitation is no longer worth sending.
     """
+    memory: Mapping[str, str] | None = None
     match outcome:
         case Accepted(vendor_reference=reference, reason=reason, words=words, follow_up=follow_up, learnt=learnt):
             return Settlement(
@@ -68,19 +69,20 @@ def decide_next(
         case NextRequest(step=step, memory=memory, after=after, words=words):
             due = min(now + timedelta(seconds=after), expires_at)
             return Settlement(
-                DeliveryState.SCHEDULED, Reason.DONE, words, due=due, counts=False, next_step=step, memory=memory
+                DeliveryState.SCHEDULED, Reason.NEXT_STEP, words, due=due, counts=False, next_step=step, memory=memory
             )
         # An answer that says "done" in words we do not know is no reason to ask once more, whatever a rule says.
         case Uncertain(reason=reason, words=words) if not repeat_safe or reason is Reason.UNRECOGNISED:
             return Settlement(DeliveryState.UNCERTAIN, reason, words)
         case Uncertain(reason=reason, words=words):
             wait, counts = delay_before(attempts + 1, chance), True
-        case RetryLater(reason=reason, words=words, after=None):
+        case RetryLater(reason=reason, words=words, after=None, memory=memory):
             wait, counts = delay_before(attempts + 1, chance), True
-        case RetryLater(reason=reason, words=words, after=float() | int() as asked):
+        case RetryLater(reason=reason, words=words, after=float() | int() as asked, memory=memory):
             wait, counts = _asked_wait(asked), False
     # Not later than expires_at: there the claim turns the row to expired, and the receipt says so without delay.
-    return Settlement(DeliveryState.SCHEDULED, reason, words, due=min(now + wait, expires_at), counts=counts)
+    due = min(now + wait, expires_at)
+    return Settlement(DeliveryState.SCHEDULED, reason, words, due=due, counts=counts, memory=memory)
 
 
 def _asked_wait(seconds: float) -> timedelta:

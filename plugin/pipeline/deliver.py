@@ -155,7 +155,7 @@ class Deliverer:
             chance=self._chance,
         )
         if row.probe:
-            settlement = after_probe(settlement, now)
+            settlement = after_probe(settlement, row.due, now)
         if settlement.vendor_reference is None:
             return settlement
         return replace(settlement, vendor_reference=storable(settlement.vendor_reference))
@@ -244,8 +244,11 @@ class Deliverer:
         settling.settle(db, finished, now)
         for item in finished:
             self._pause_if_refused(db, item, now)
-        for row in (item.row for item in finished if item.row.probe and item.is_success):
-            connections.resume_after_probe(db, row.tenant_id, row.connection_id)
+        for item in (item for item in finished if item.row.probe):
+            if item.is_success:
+                connections.resume_after_probe(db, item.row.tenant_id, item.row.connection_id)
+            elif item.settlement.next_step is not None and item.settlement.due is not None:
+                lanes.go_on_probing(db, item.row.connection_id, item.settlement.due)
         # What a lane was like when the call was claimed is mostly what it is like still.
         changed = [item for item in finished if item.hanging is not None and item.hanging != item.row.hanging]
         lanes.mark(db, {item.row.connection_id: bool(item.hanging) for item in changed})
@@ -286,12 +289,15 @@ class Deliverer:
         return len(unheard)
 
 
-def after_probe(settlement: Settlement, now: datetime) -> Settlement:
+def after_probe(settlement: Settlement, was_due: datetime, now: datetime) -> Settlement:
     """What becomes of a delivery that was let through a pause: where the vendor refuses still, it goes on waiting.
 
     It was only to try the connection, and must not be lost for that. It waits behind the others that are due, so that
-    the next try is made with another one.
+    the next try is made with another one. A call of several steps stays at the head of its lane, where it was, until
+    its last step is answered: only that one tells whether the vendor takes calls again.
     """
+    if settlement.next_step is not None and settlement.due == now:
+        return replace(settlement, due=min(was_due, now))
     refused = settlement.state is DeliveryState.REJECTED
     if not refused or not (settlement.pause or settlement.reason in _STRIKING_REASONS):
         return settlement

@@ -16,6 +16,8 @@ from plugin.store.bulk import insert_rows
 from plugin.store.tables import connections, deliveries, delivery_calls, rules
 from plugin.store.tables import lanes as lane_rows
 
+_ENDS: Final = tuple(state for state in DeliveryState if state.is_end)
+
 #: Parked deliveries of one lane that are expired in one transaction.
 _PARKED_AT_ONCE: Final = 500
 
@@ -111,6 +113,8 @@ def cancel(db: Connection, tenant_id: str, which: ColumnElement[bool], now: date
         .values(state="cancelled", reason=Reason.CANCELLED, settled_at=now)
     ).rowcount
     counters.note(db, counters.CANCELLED, by=cancelled)
+    if cancelled:
+        _forget_steps(db, deliveries.c.tenant_id == tenant_id)
     return cancelled
 
 
@@ -148,6 +152,7 @@ def cancel_waiting(db: Connection, delivery_ids: Collection[str], now: datetime)
             .where(deliveries.c.id.in_(delivery_ids), deliveries.c.state == "scheduled")
             .values(**cancelled)
         )
+        forget_steps(db, delivery_ids)
         counters.note(db, counters.CANCELLED, by=changed.rowcount)
 
 
@@ -163,8 +168,20 @@ def cancel_orphan(db: Connection, delivery_id: str, now: datetime) -> bool:
         .where(deliveries.c.id == delivery_id, deliveries.c.state == "scheduled", orphaned)
         .values(state="cancelled", reason=Reason.CANCELLED, settled_at=now)
     )
+    forget_steps(db, [delivery_id])
     counters.note(db, counters.CANCELLED, by=changed.rowcount)
     return changed.rowcount == 1
+
+
+def forget_steps(db: Connection, delivery_ids: Collection[str]) -> None:
+    """Drop what the steps of these deliveries remember, where they have ended: it may be a session or a person's id."""
+    if delivery_ids:
+        _forget_steps(db, deliveries.c.id.in_(delivery_ids))
+
+
+def _forget_steps(db: Connection, which: ColumnElement[bool]) -> None:
+    ended = exists().where(deliveries.c.id == delivery_calls.c.delivery_id, which, deliveries.c.state.in_(_ENDS))
+    db.execute(update(delivery_calls).where(delivery_calls.c.memory.is_not(None), ended).values(memory=None))
 
 
 @dataclass(frozen=True)
@@ -200,6 +217,7 @@ def expire(db: Connection, delivery_ids: Collection[str], now: datetime) -> int:
         .where(deliveries.c.id.in_(delivery_ids), deliveries.c.state == "scheduled")
         .values(state="expired", reason=Reason.EXPIRED, settled_at=now)
     ).rowcount
+    forget_steps(db, delivery_ids)
     counters.note(db, counters.EXPIRED, by=expired)
     return expired
 

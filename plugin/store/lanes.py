@@ -171,6 +171,18 @@ def note_probe(db: Connection, connection_id: str, *, probes: int, again: dateti
     db.execute(_PROBE, {"lane": connection_id, "made": probes, "again": again})
 
 
+_GO_ON: Final = (
+    update(lanes)
+    .where(lanes.c.connection_id == bindparam("lane"), lanes.c.probe_at.is_not(None))
+    .values(probe_at=bindparam("at"), probes=lanes.c.probes - 1, next_due=bindparam("at"))
+)
+
+
+def go_on_probing(db: Connection, connection_id: str, at: datetime) -> None:
+    """Let the delivery that tries a paused lane make its next step then; all its steps are one try."""
+    db.execute(_GO_ON, {"lane": connection_id, "at": at})
+
+
 _LOWER: Final = (
     update(lanes)
     .where(

@@ -13,6 +13,7 @@ from plugin.domain.delivery import DeliveryState
 from plugin.domain.evidence import LOST
 from plugin.domain.outcome import Reason
 from plugin.store import counters, lanes
+from plugin.store.deliveries import forget_steps
 from plugin.store.tables import attempts, connections, deliveries, delivery_calls, rules
 
 
@@ -110,6 +111,8 @@ def _end_claim(
         .where(attempts.c.delivery_id == claim.id, attempts.c.epoch == claim.epoch)
         .values(finished_at=now, outcome=outcome, reason=reason)
     )
+    if values["state"] == DeliveryState.CANCELLED:
+        forget_steps(db, [claim.id])
     counters.note(db, counters.SETTLED, claim.vendor, values["state"], values["reason"])
     counters.note(db, counters.ATTEMPTS, claim.vendor, outcome.replace(" ", "_"))
     counters.note(db, counters.CANCELLED, by=int(values["state"] == DeliveryState.CANCELLED))

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 from plugin.domain.delivery import DeliveryState, Resolution
 from plugin.domain.identity import first_id
 from plugin.store import counters, lanes
-from plugin.store.deliveries import cancel_by_id, cancel_orphan
+from plugin.store.deliveries import cancel_by_id, cancel_orphan, forget_steps
 from plugin.store.tables import connections, deliveries, resolutions
 
 #: An id is made within this time of what its row says of its making, also over a clock that was set back.
@@ -52,7 +52,8 @@ def resolve(
 ) -> DeliveryState | None:
     """Decide an uncertain delivery; gives its state then, or None (and nothing is changed) when it is not uncertain.
 
-    What was not sent is scheduled at once, and is fresh for as long as it was at first. Where its rule, its connection
+    What was not sent is scheduled at once, and is fresh for as long as it was at first; of a call of several steps, the
+    one in doubt is made again, with what the steps before it have left. Where its rule, its connection
     or its person's values are gone there is nothing to send, and it is cancelled instead.
     """
     row = db.execute(_HELD, {"tenant": tenant_id, "delivery": delivery_id}).one_or_none()
@@ -76,6 +77,7 @@ def resolve(
         },
     )
     if resolution is not Resolution.NOT_SENT:
+        forget_steps(db, [delivery_id])
         counters.note(db, counters.CANCELLED, by=int(resolution is Resolution.CANCEL))
         return resolution.state
     if cancel_orphan(db, delivery_id, now):

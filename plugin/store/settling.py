@@ -54,8 +54,8 @@ class Finished:
 
     @property
     def is_success(self) -> bool:
-        """Whether the vendor took the call."""
-        return self.settlement.state is DeliveryState.ACCEPTED or self.settlement.next_step is not None
+        """Whether the vendor took the call; of several steps, the last one: a login proves little."""
+        return self.settlement.state is DeliveryState.ACCEPTED
 
 
 def settle(db: Connection, finished: Sequence[Finished], now: datetime) -> list[Finished]:
@@ -77,7 +77,7 @@ def settle(db: Connection, finished: Sequence[Finished], now: datetime) -> list[
         settled = [_settled_values(item, found[item.row.id], now) for item in applied]
         db.execute(_SETTLE, settled)
         counters.note(db, counters.CANCELLED, by=sum(one["becomes"] is DeliveryState.CANCELLED for one in settled))
-        _keep_memory(db, applied)
+        _keep_memory(db, applied, {one["delivery"]: one["becomes"] for one in settled})
         # Nothing is asked about a person who was forgotten meanwhile.
         errands.add(db, [one.follow_up for one in applied if one.follow_up is not None and found[one.row.id].kept])
         lanes.lower(db, _dues(applied, found))
@@ -176,10 +176,18 @@ _KEEP_MEMORY: Final = (
 )
 
 
-def _keep_memory(db: Connection, applied: Sequence[Finished]) -> None:
-    steps = [item for item in applied if item.settlement.next_step is not None]
-    if steps:
-        db.execute(_KEEP_MEMORY, [{"delivery": item.row.id, "kept": item.sealed_memory} for item in steps])
+def _keep_memory(db: Connection, applied: Sequence[Finished], states: Mapping[str, DeliveryState]) -> None:
+    """Keep what the next step is to know, and nothing beyond the end."""
+    kept: list[dict[str, Any]] = []
+    for item in applied:
+        if states[item.row.id].is_end:
+            changes, memory = item.row.memory is not None, None
+        else:
+            changes, memory = item.sealed_memory is not None, item.sealed_memory
+        if changes:
+            kept.append({"delivery": item.row.id, "kept": memory})
+    if kept:
+        db.execute(_KEEP_MEMORY, kept)
 
 
 def _dues(applied: Sequence[Finished], found: Mapping[str, Row[Any]]) -> dict[str, datetime]:

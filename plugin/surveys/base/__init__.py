@@ -31,7 +31,7 @@ class Step:
     source: the page that describes the call, and that documents the repeating when repeat_safe.
     follow_up: made after the delivery has ended, to learn more or to tidy up; it never changes how that ended, and it
     must be repeat-safe.
-    label: what it does, in a few words for receipts and docs; where a call has a single step its own label says that.
+    label: what it does, in a few words for receipts and docs; needed where a delivery may take several steps.
     seldom: whether an ordinary call ends without it; it is made only where an answer asks for it.
     """
 
