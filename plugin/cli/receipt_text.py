@@ -88,13 +88,7 @@ def _delivery_lines(record: DeliveryRecord, zone: ZoneInfo) -> Iterator[str]:
         yield f"      {note}"
     if record.pause is not None:
         yield from pause_lines(record.connection, record.pause, zone, "      ")
-    if record.state == DeliveryState.SCHEDULED:
-        what = "will be asked" if record.is_delayed else "next try" if record.attempts else "due"
-        yield f"      {what} at {local_time(record.due, zone)}; not sent after {local_time(record.expires_at, zone)}"
-    step = registry.step_label(record.vendor, record.call, record.step)
-    if step and record.state in LIVE_STATES:
-        what = "in doubt is" if record.state == DeliveryState.UNCERTAIN else "it has come to"
-        yield f"      {what} this step of the call: {step}"
+    yield from _waiting_lines(record, zone)
     if record.replay_of:
         yield f"      replays {record.replay_of}"
     if not any(attempt.url for attempt in record.attempts):
@@ -109,6 +103,17 @@ def _delivery_lines(record: DeliveryRecord, zone: ZoneInfo) -> Iterator[str]:
         yield f"      decided at {local_time(decided.decided_at, zone)} by {decided.decided_by}: {said}"
     if record.follow_up is not None:
         yield from _errand_lines("the vendor is asked what became of it", record.follow_up, zone, "      ")
+
+
+def _waiting_lines(record: DeliveryRecord, zone: ZoneInfo) -> Iterator[str]:
+    """What is still to come of a delivery: when, and which step of several."""
+    if record.state == DeliveryState.SCHEDULED:
+        what = "will be asked" if record.is_delayed else "next try" if record.attempts else "due"
+        yield f"      {what} at {local_time(record.due, zone)}; not sent after {local_time(record.expires_at, zone)}"
+    step = registry.step_label(record.vendor, record.call, record.step)
+    if step and record.state in LIVE_STATES:
+        what = "in doubt is" if record.state == DeliveryState.UNCERTAIN else "it has come to"
+        yield f"      {what} this step of the call: {step}"
 
 
 def _errand_lines(what: str, errand: OpenErrand, zone: ZoneInfo, indent: str) -> Iterator[str]:
