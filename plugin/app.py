@@ -26,6 +26,7 @@ from plugin.pipeline.accept import Acceptor
 from plugin.pipeline.choices import Chooser
 from plugin.pipeline.deliver import Deliverer
 from plugin.pipeline.errands import Errands
+from plugin.pipeline.pending import Planner
 from plugin.pipeline.retention import Retention
 from plugin.redaction import mask_event
 from plugin.signing import LinkSigner
@@ -101,6 +102,9 @@ class Parts:
         self.hint.close()
         self.database.close()
 
+    def planner(self) -> Planner:
+        return Planner(self.database, self.vault, self.mint, monotonic=time.monotonic)
+
     def retention(self) -> Retention:
         return Retention(self.database, self.mint, days=self.config.retention_days, monotonic=time.monotonic)
 
@@ -110,6 +114,7 @@ class Parts:
             self.database,
             self.deliverer(outbound),
             self.errand_worker(outbound),
+            self.planner(),
             self.retention(),
             self.mint,
             self.meter,

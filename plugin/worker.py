@@ -22,9 +22,20 @@ from plugin.domain.identity import Mint
 from plugin.errand_worker import ErrandWorker
 from plugin.errors import StoreConflict, StoreUnavailable
 from plugin.metrics import FLUSH_EVERY, Meter
-from plugin.metrics.catalogue import ATTEMPTS, CALL_SECONDS, CLAIM_SECONDS, CLAIMED, DUE_TO_CLAIM_SECONDS, SETTLED
+from plugin.metrics.catalogue import (
+    ATTEMPTS,
+    CALL_SECONDS,
+    CLAIM_SECONDS,
+    CLAIMED,
+    DUE_TO_CLAIM_SECONDS,
+    EVENTS,
+    REPORTS,
+    SETTLED,
+    VERDICTS,
+)
 from plugin.pacing import Pacing
 from plugin.pipeline.deliver import SLOW, Claim, Deliverer
+from plugin.pipeline.pending import Planner
 from plugin.pipeline.retention import Retention
 from plugin.store import counters, deliveries, lanes, leases, links, workers
 from plugin.store.database import Database
@@ -46,6 +57,8 @@ _RECOVERY: Final = 1.0
 _CHECKPOINT: Final = 2.0
 _REPAIR: Final = 5.0
 _CLEANING: Final = 60.0
+#: How often one looks for events that are to be planned, seconds.
+_PLANNING: Final = 0.05
 #: How often retention is asked whether it is time for its next batch, seconds.
 _RETENTION: Final = 0.25
 #: A worker that has said nothing for this long is forgotten.
@@ -67,6 +80,7 @@ class Worker:
         database: Database,
         deliverer: Deliverer,
         errands: ErrandWorker,
+        planner: Planner,
         retention: Retention,
         mint: Mint,
         meter: Meter,
@@ -78,6 +92,7 @@ class Worker:
         self._database = database
         self._deliverer = deliverer
         self._errands = errands
+        self._planner = planner
         self._mint = mint
         self._meter = meter
         self._listener = listener
@@ -95,6 +110,7 @@ class Worker:
         self._in_doubt = False
         self._failures = 0
         self._chores = (
+            _Chore(_PLANNING, self._plan),
             _Chore(_HEARTBEAT, self._beat),
             _Chore(_RECOVERY, self._recover),
             _Chore(_RECOVERY, self._mark_slow_lanes),
@@ -122,9 +138,13 @@ class Worker:
         with self._sending(), self._errands.sending(self.wake):
             while time.monotonic() < deadline:
                 self._turn()
-                if not self._under_way and not self._unsettled and not self._is_due() and self._errands.is_idle():
+                if not self._under_way and not self._unsettled and not self._has_more():
                     return True
         return False
+
+    def _has_more(self) -> bool:
+        """Whether there is work that nobody is at. Asked first: what is planned or asked may make deliveries."""
+        return self._planner.is_due() or not self._errands.is_idle() or self._is_due()
 
     def wake(self) -> None:
         """Look for due work at once. From any thread."""
@@ -278,6 +298,19 @@ class Worker:
         self._errands.drain(deadline)
 
     # --- chores ---
+
+    def _plan(self) -> None:
+        decided = self._planner.turn()
+        for one in decided:
+            # What came in was counted as it came.
+            if one.is_learnt:
+                self._meter.count(EVENTS, one.kind)
+            if one.matched is not None:
+                self._meter.count(REPORTS, one.kind, "matched" if one.matched else "unmatched")
+            for decision, cause in one.verdicts:
+                self._meter.count(VERDICTS, decision, cause)
+        if decided:
+            self.wake()
 
     def _beat(self) -> None:
         with self._database.write() as db:

@@ -15,7 +15,7 @@ from plugin.cli.session import configuration, open_for_command, parts
 from plugin.errors import NotAllowed, NotFound
 from plugin.store import workers
 from plugin.store.backup import back_up
-from plugin.store.restored import hold_waiting, release_copy, tenant_ids
+from plugin.store.restored import hold_unplanned, hold_waiting, release_copy, tenant_ids
 from plugin.store.sqlite import SqliteDatabase
 
 #: A worker that has said something within this time may still deliver.
@@ -89,6 +89,8 @@ def _hold(opened: Parts) -> int:
     with progress_bar("Tenants") as show:
         for number, tenant_id in enumerate(owners):
             show(number, len(owners))
+            with opened.database.write() as db:
+                hold_unplanned(db, tenant_id)
             after: str | None = ""
             while after is not None:
                 with opened.database.write() as db:

@@ -35,6 +35,7 @@ class Cause(StrEnum):
     UNMATCHED = "unmatched"
     OVERTAKEN = "overtaken"
     CHAIN_ENDED = "chain_ended"
+    SOURCE_GONE = "source_gone"
 
     @property
     def sentence(self) -> str:
@@ -59,6 +60,7 @@ _SENTENCES: Final[Mapping[Cause, str]] = {
     Cause.OPTED_OUT: "This person wants no more invitations.",
     Cause.UNMATCHED: "It belongs to no delivery that we know, so no rule is asked.",
     Cause.OVERTAKEN: "More than this is known of the delivery already, so no rule is asked.",
+    Cause.SOURCE_GONE: "Its source was removed before it could be planned, so no rule is asked.",
     Cause.CHAIN_ENDED: "It is the last of three events that followed from one another, so no rule is asked.",
 }
 

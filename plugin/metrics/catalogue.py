@@ -66,6 +66,12 @@ VERDICTS: Final = Counter(
     "What rules decided about new events: ask (a survey call is made), no, or problem; and why.",
     ("decision", "cause"),
 )
+REPORTS: Final = Counter(
+    "survey_plugin_reports_total",
+    "Reports of what became of invitations, by what happened and whether the delivery that they belong to is known "
+    "(matched or unmatched).",
+    ("kind", "belonging"),
+)
 ACCEPT_SECONDS: Final = Histogram(
     "survey_plugin_accept_seconds",
     "Time from a trigger's arrival in the web process to its answer 202, in seconds.",
@@ -122,7 +128,7 @@ ERRANDS: Final = Counter(
     ("errand", "result"),
 )
 
-COUNTERS: Final = (TRIGGERS, DUPLICATES, EVENTS, VERDICTS, ATTEMPTS, SETTLED, EXPIRED, CANCELLED, ERRANDS)
+COUNTERS: Final = (TRIGGERS, DUPLICATES, EVENTS, VERDICTS, REPORTS, ATTEMPTS, SETTLED, EXPIRED, CANCELLED, ERRANDS)
 HISTOGRAMS: Final = (ACCEPT_SECONDS, CLAIM_SECONDS, CLAIMED, DUE_TO_CLAIM_SECONDS, CALL_SECONDS)
 
 #: The values that a label may have; those of `source` and `vendor` are the connectors that this program has.
@@ -131,6 +137,7 @@ CLOSED: Final[Mapping[str, frozenset[str]]] = {
     "kind": frozenset(EventKind),
     "decision": frozenset(Decision),
     "cause": frozenset(Cause),
+    "belonging": frozenset({"matched", "unmatched"}),
     "state": frozenset(DeliveryState),
     "reason": frozenset(Reason),
     "outcome": frozenset({"accepted", "rejected", "retry_later", "uncertain", "next_step", "given_back", "lost"}),

@@ -25,9 +25,10 @@ from plugin.outbound import Outbound
 from plugin.pipeline.credentials import load_memory, load_settings
 from plugin.pipeline.errand_task import follow_up_of
 from plugin.redaction import mask_addresses, mask_secrets
-from plugin.store import claims, connections, deliveries, lanes, leases, settling
+from plugin.store import claims, connections, deliveries, lanes, learnt, leases, settling
 from plugin.store.claims import ClaimedRow
 from plugin.store.errands import NewErrand
+from plugin.store.learnt import LearntEvent
 from plugin.store.settling import Finished, FinishedAttempt
 from plugin.vault import Vault, memory_place
 
@@ -241,7 +242,8 @@ class Deliverer:
 
     def _settle(self, db: Connection, finished: Sequence[Finished], now: datetime) -> None:
         """The one place where what calls brought is written down, with what it tells of their connections."""
-        settling.settle(db, finished, now)
+        applied = settling.settle(db, finished, now)
+        learnt.add_learnt(db, [event for item in applied if (event := self._learnt(item)) is not None], now)
         for item in finished:
             self._pause_if_refused(db, item, now)
         for item in (item for item in finished if item.row.probe):
@@ -252,6 +254,13 @@ class Deliverer:
         # What a lane was like when the call was claimed is mostly what it is like still.
         changed = [item for item in finished if item.hanging is not None and item.hanging != item.row.hanging]
         lanes.mark(db, {item.row.connection_id: bool(item.hanging) for item in changed})
+
+    def _learnt(self, item: Finished) -> LearntEvent | None:
+        told = item.settlement.learnt
+        if told is None:
+            return None
+        values = {name: storable(value) for name, value in told.values.items()}
+        return LearntEvent(self._mint.id(), item.row.id, told.kind, values)
 
     def _pause_if_refused(self, db: Connection, item: Finished, now: datetime) -> None:
         row, settlement = item.row, item.settlement

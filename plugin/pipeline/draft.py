@@ -40,6 +40,7 @@ class Draft:
     """key: what a repeated event is recognised by, until forget_at.
 
     before: the event that this one repeats, of an earlier message or of this one; then nothing is planned.
+    pending: it cannot be planned as it comes in, so a worker does that; `planned` is empty.
     """
 
     event: Event
@@ -49,6 +50,7 @@ class Draft:
     before: KnownEvent | None = None
     decided: EpisodeDecision = EpisodeDecision()
     planned: Sequence[PlannedVerdict] = ()
+    pending: bool = False
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,9 @@ def _planned(draft: Draft, setup: Setup, memory: Memory, mint: Mint) -> Draft:
     decided = decide_episode(memory, source.id, event, mint)
     if event.subject is not None and decided.episode is not None:
         memory.put_episode(source.id, event.subject, left_by(event, decided.episode))
+    if event.kind.is_report:
+        # Whose delivery it belongs to is looked for outside the sender's request.
+        return replace(draft, decided=decided, pending=True)
     around = Circumstances(
         source=source.name,
         test=source.state == "test",

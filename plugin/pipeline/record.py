@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from plugin import registry
 from plugin.domain.event import Event, EventKind
 from plugin.domain.identity import Mint
 from plugin.domain.schedule import window_of
@@ -29,7 +30,7 @@ class Crowded(Outdated):
 
 @dataclass(frozen=True)
 class AcceptedEvent:
-    """verdicts: as they are answered, one for each rule. pending: a thin event that waits for its lookup."""
+    """verdicts: as they are answered, one for each rule. pending: there are none yet, since a worker plans it."""
 
     id: str
     kind: str
@@ -178,7 +179,7 @@ class _Writer:
         known = KnownEvent(event_id, self._trigger.id, event.kind)
         self._memory.put_event(self._source.id, draft.key, known, draft.forget_at)
         verdicts = [_verdict_json(verdict) for verdict in stored]
-        accepted = AcceptedEvent(event_id, event.kind, duplicate=False, verdicts=verdicts)
+        accepted = AcceptedEvent(event_id, event.kind, duplicate=False, verdicts=verdicts, pending=draft.pending)
         self._accepted[event_id] = accepted
         return accepted
 
@@ -195,7 +196,7 @@ class _Writer:
             happened_at=event.time,
             subject=event.subject,
             episode_id=episode_id,
-            planned=True,
+            planned=not draft.pending,
             notes=event.notes,
             values=event.values,
             unrendered=sorted(event.unrendered),
@@ -233,18 +234,11 @@ class _Writer:
         if planned.call is not None:
             delivery_id = self._mint.id()
             now = self._trigger.received_at
-            new = _new_delivery(self._tenant_id, delivery_id, draft, planned.call, unit_id, now)
+            new = new_delivery(
+                self._tenant_id, delivery_id, draft.event_id, draft.event, planned.call, unit_id, came_at=now, now=now
+            )
             self.rows.new_deliveries.append((self._tenant_id, new))
-        return events.StoredVerdict(
-            rule_id=planned.rule_id,
-            rule=planned.verdict.rule,
-            decision=planned.verdict.decision,
-            cause=planned.verdict.cause,
-            detail=planned.verdict.detail,
-            warnings=list(planned.verdict.warnings),
-            delivery_id=delivery_id,
-            preview=_preview(planned.preview) if planned.preview else None,
-        )
+        return stored_verdict(planned, delivery_id)
 
     def _accepted_before(self, event_id: str, kind: str) -> AcceptedEvent:
         """An event of an earlier message, or of this one."""
@@ -254,7 +248,8 @@ class _Writer:
         decided = events.verdicts_of(self._db, self._tenant_id, event_id)
         # What a replay decided later is no answer to the message; the receipt shows it.
         verdicts = [_verdict_json(verdict) for verdict in decided if verdict.planned_again_at is None]
-        return AcceptedEvent(event_id, kind, duplicate=True, verdicts=verdicts)
+        # Whatever is planned has a verdict, be it that there is no rule.
+        return AcceptedEvent(event_id, kind, duplicate=True, verdicts=verdicts, pending=not decided)
 
     def _count_duplicate(self, trigger_id: str) -> None:
         self._change(events.count_duplicate, trigger_id)
@@ -272,21 +267,30 @@ def _is_same(current: EpisodeDecision, drafted: EpisodeDecision) -> bool:
     )
 
 
-def _new_delivery(
-    tenant_id: str, delivery_id: str, draft: Draft, call: PlannedCall, unit_id: str, now: datetime
+def new_delivery(
+    tenant_id: str,
+    delivery_id: str,
+    event_id: str,
+    event: Event,
+    call: PlannedCall,
+    unit_id: str,
+    *,
+    came_at: datetime,
+    now: datetime,
 ) -> deliveries.NewDelivery:
-    window = window_of(call.bound.rule.ask, now)
+    """What is promised for a planned call. came_at: when the event came in, from which its rule counts the time."""
+    window = window_of(call.bound.rule.ask, came_at)
     return deliveries.NewDelivery(
         id=delivery_id,
         connection_id=call.bound.connection_id,
         rule_id=call.bound.rule.id,
-        event_id=draft.event_id,
+        event_id=event_id,
         unit_id=unit_id,
         reference=call.reference,
         call=call.bound.rule.call,
         step=call.step,
         parameters=call.parameters,
-        person=person_mark(tenant_id, draft.event),
+        marks=marks_of(tenant_id, event, call),
         due=window.due,
         expires_at=window.expires_at,
         created_at=now,
@@ -294,13 +298,46 @@ def _new_delivery(
     )
 
 
-def person_mark(tenant_id: str, event: Event) -> str | None:
-    """What tells one person from another without naming them; None when the event names nobody."""
-    for name in ("person.email", "person.phone"):
-        value = event.values.get(name)
-        if isinstance(value, str):
-            return mark_of(tenant_id, value)
-    return None
+def stored_verdict(
+    planned: PlannedVerdict, delivery_id: str | None, *, planned_again_at: datetime | None = None
+) -> events.StoredVerdict:
+    """A verdict as it is kept. delivery_id: of what was promised for it, if anything."""
+    return events.StoredVerdict(
+        rule_id=planned.rule_id,
+        rule=planned.verdict.rule,
+        decision=planned.verdict.decision,
+        cause=planned.verdict.cause,
+        detail=planned.verdict.detail,
+        warnings=list(planned.verdict.warnings),
+        delivery_id=delivery_id,
+        preview=_preview(planned.preview) if planned.preview else None,
+        planned_again_at=planned_again_at,
+    )
+
+
+def marks_of(tenant_id: str, event: Event, call: PlannedCall) -> deliveries.Marks:
+    """What a delivery is found by when something is told of it later."""
+    email, phone = (_mark_of_value(tenant_id, event.values.get(name)) for name in ("person.email", "person.phone"))
+    return deliveries.Marks(
+        person=email or phone,
+        phone=phone if email is not None else None,
+        tracked=_tracked_mark(tenant_id, call),
+    )
+
+
+def _tracked_mark(tenant_id: str, call: PlannedCall) -> str | None:
+    declared = registry.vendor(call.bound.vendor).VENDOR.calls[call.bound.rule.call].tracked
+    value = call.parameters.get(declared, "") if declared is not None else ""
+    return tracked_mark(tenant_id, value) if value and value != call.reference else None
+
+
+def tracked_mark(tenant_id: str, value: str) -> str:
+    """What a delivery is found by through the value that its vendor was given to name it by."""
+    return digest(tenant_id, "tracked", value.strip())
+
+
+def _mark_of_value(tenant_id: str, value: object) -> str | None:
+    return mark_of(tenant_id, value) if isinstance(value, str) else None
 
 
 def mark_of(tenant_id: str, address: str) -> str:

@@ -16,15 +16,21 @@ from plugin.domain.identity import Mint
 from plugin.domain.schedule import window_of_replay
 from plugin.domain.verdict import Decision
 from plugin.errors import NotAllowed, NotFound, Unreadable
-from plugin.pipeline.credentials import load_reading
 from plugin.pipeline.plan import Circumstances, PlannedCall, PlannedVerdict, plan_call, plan_event
-from plugin.pipeline.reading import read_events
-from plugin.pipeline.record import person_mark
-from plugin.registry import InboundRequest
+from plugin.pipeline.record import marks_of, stored_verdict
+from plugin.pipeline.rereading import MessageGone, read_again, with_inherited
 from plugin.store import deliveries, rules, tenants
 from plugin.store.deliveries import NewDelivery
 from plugin.store.events import StoredVerdict, add_later_verdict, hold_event
-from plugin.store.origins import MadeDelivery, Origin, deliveries_of_unit, first_replay_of, made_delivery, origin_of
+from plugin.store.origins import (
+    MadeDelivery,
+    Origin,
+    deliveries_of_unit,
+    first_replay_of,
+    made_delivery,
+    origin_of,
+    parent_of,
+)
 from plugin.store.rules import BoundRule
 
 #: States after which the person certainly got nothing.
@@ -112,7 +118,7 @@ def plan_replay(
         _refuse_replayed(db, made)
     origin = _origin(db, tenant_id, made.event_id)
     bound = _bound(rules.rules_of(db, tenant_id), made.rule)
-    event = _read_again(origin)
+    event = _read_again(db, tenant_id, origin)
     planned = plan_call(bound, event, _around(db, tenant_id, origin), mint.reference())
     return _new_delivery(mint, tenant_id, origin, event, _call_of(planned), replay_of=made.id)
 
@@ -146,14 +152,14 @@ def plan_event_anew(db: Connection, mint: Mint, tenant_id: str, event_id: str, r
     all_bound = rules.rules_of(db, tenant_id)
     bound = _bound(all_bound, rule)
     _refuse_asked(deliveries_of_unit(db, tenant_id, origin.event.unit_id), bound, all_bound)
-    event = _read_again(origin)
+    event = _read_again(db, tenant_id, origin)
     planned = next(
         one
         for one in plan_event(event, all_bound, _around(db, tenant_id, origin), mint.reference)
         if one.rule_id == bound.rule.id
     )
     new = _new_delivery(mint, tenant_id, origin, event, _call_of(planned))
-    return PlannedAnew(new, _later_verdict(planned, new))
+    return PlannedAnew(new, stored_verdict(planned, new.id, planned_again_at=new.created_at))
 
 
 # --- what stands against it -------------------------------------------------------------------------------------------
@@ -200,18 +206,14 @@ def _bound(all_bound: list[BoundRule], name: str) -> BoundRule:
     return bound
 
 
-def _read_again(origin: Origin) -> Event:
-    if origin.body is None:
-        raise ReplayRefused(Refusal.FORGOTTEN if origin.emptied_for == "forgotten" else Refusal.EMPTIED)
-    request = InboundRequest(origin.method, origin.body.query, origin.body.headers, origin.body.body)
+def _read_again(db: Connection, tenant_id: str, origin: Origin) -> Event:
     try:
-        settings = load_reading(origin.source_kind, origin.source_settings)
-        parsed = read_events(origin.source_kind, request, settings).events
+        event = read_again(db, tenant_id, origin)
+    except MessageGone as gone:
+        raise ReplayRefused(Refusal.FORGOTTEN if gone.emptied_for == "forgotten" else Refusal.EMPTIED) from None
     except Unreadable as error:
         raise ReplayRefused(Refusal.UNREADABLE, str(error)) from None
-    if origin.event.position >= len(parsed):
-        raise ReplayRefused(Refusal.UNREADABLE, "It does not hold this event any more.")
-    return parsed[origin.event.position]
+    return with_inherited(db, tenant_id, event, parent_of(db, tenant_id, origin.event))
 
 
 def _call_of(planned: PlannedVerdict) -> PlannedCall:
@@ -251,25 +253,10 @@ def _new_delivery(
         call=call.bound.rule.call,
         step=call.step,
         parameters=call.parameters,
-        person=person_mark(tenant_id, event),
+        marks=marks_of(tenant_id, event, call),
         due=window.due,
         expires_at=window.expires_at,
         created_at=now,
         resend=call.bound.rule.resend,
         replay_of=replay_of,
-    )
-
-
-def _later_verdict(planned: PlannedVerdict, new: NewDelivery) -> StoredVerdict:
-    verdict = planned.verdict
-    return StoredVerdict(
-        rule_id=planned.rule_id,
-        rule=verdict.rule,
-        decision=verdict.decision,
-        cause=verdict.cause,
-        detail=verdict.detail,
-        warnings=list(verdict.warnings),
-        delivery_id=new.id,
-        preview=None,
-        planned_again_at=new.created_at,
     )

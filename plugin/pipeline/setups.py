@@ -61,22 +61,7 @@ class Setups:
 
     def reread(self, source: StoredSource) -> Setup:
         """The same as it is now. Raises SourceGone, VaultError."""
-        try:
-            with self._database.read() as db:
-                current = sources.source_by_id(db, source.tenant_id, source.id)
-                tenant = tenants.tenant_by_id(db, source.tenant_id)
-                bound = rules.rules_of(db, source.tenant_id)
-        except NotFound as error:
-            raise SourceGone(str(error)) from None
-        setup = Setup(
-            current,
-            load_credentials(self._vault, current),
-            tenant.language,
-            bound,
-            tenant.version,
-            load_old_credentials(self._vault, current),
-            load_reading(current.kind, current.settings),
-        )
+        setup = read_setup(self._database, self._vault, source.tenant_id, source.id)
         _put(self._setups, source.id, setup)
         return setup
 
@@ -90,6 +75,26 @@ class Setups:
         opened = _Opened(*found, self._monotonic())
         _put(self._opened, key, opened)
         return opened
+
+
+def read_setup(database: Database, vault: Vault, tenant_id: str, source_id: str) -> Setup:
+    """What decides about a message of this source, as it is now. Raises SourceGone, VaultError."""
+    try:
+        with database.read() as db:
+            source = sources.source_by_id(db, tenant_id, source_id)
+            tenant = tenants.tenant_by_id(db, tenant_id)
+            bound = rules.rules_of(db, tenant_id)
+    except NotFound as error:
+        raise SourceGone(str(error)) from None
+    return Setup(
+        source,
+        load_credentials(vault, source),
+        tenant.language,
+        bound,
+        tenant.version,
+        load_old_credentials(vault, source),
+        load_reading(source.kind, source.settings),
+    )
 
 
 def _put(kept: dict[str, Kept], key: str, value: Kept) -> None:

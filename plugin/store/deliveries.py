@@ -23,6 +23,19 @@ _PARKED_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True)
+class Marks:
+    """Digests that a delivery is found by later, without naming anybody.
+
+    person: of the address, else the number, that tells its person from others. phone: of the number, beside an address.
+    tracked: of the value that its vendor was given to name it by, where that is not the reference.
+    """
+
+    person: str | None
+    phone: str | None = None
+    tracked: str | None = None
+
+
+@dataclass(frozen=True)
 class NewDelivery:
     """unit_id: what the rule asks for at most once: the episode, or the event where there is none.
 
@@ -38,7 +51,7 @@ class NewDelivery:
     call: str
     step: str
     parameters: Mapping[str, str]
-    person: str | None
+    marks: Marks
     due: datetime
     expires_at: datetime
     created_at: datetime
@@ -87,7 +100,9 @@ def add_deliveries(db: Connection, new: Sequence[tuple[str, NewDelivery]]) -> No
                 "delivery_id": one.id,
                 "tenant_id": tenant_id,
                 "parameters": dict(one.parameters),
-                "person": one.person,
+                "person": one.marks.person,
+                "phone": one.marks.phone,
+                "tracked": one.marks.tracked,
             }
             for tenant_id, one in new
         ],

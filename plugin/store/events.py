@@ -161,6 +161,8 @@ class StoredEvent:
     """values: empty where retention has removed them. test: its source was in state test when it came.
 
     looked_up: whether its source was asked for more, so that the values hold more than the message.
+    waits: something is asked first, before it is planned. parent_delivery_id: the delivery that it belongs to; depth:
+    how many calls lie between it and a message from outside.
     """
 
     id: str
@@ -175,6 +177,9 @@ class StoredEvent:
     episode_number: int | None
     planned: bool
     looked_up: bool
+    waits: bool
+    parent_delivery_id: str | None
+    depth: int
     notes: Sequence[str]
     test: bool
     values: Mapping[str, Any]
@@ -184,6 +189,11 @@ class StoredEvent:
     def unit_id(self) -> str:
         """What a rule asks for at most once: the episode that the event closes, else the event."""
         return self.episode_id if self.episode_id is not None and EventKind(self.kind).closes else self.id
+
+    @property
+    def is_learnt(self) -> bool:
+        """Whether a vendor's answer told it, so that no message holds it."""
+        return self.parent_delivery_id is not None and not EventKind(self.kind).is_report
 
 
 _EVENTS: Final = (
@@ -200,6 +210,9 @@ _EVENTS: Final = (
         episodes.c.number.label("episode_number"),
         events.c.planned,
         events.c.looked_up,
+        events.c.waits,
+        events.c.parent_delivery_id,
+        events.c.depth,
         events.c.notes,
         events.c.test,
         event_values.c.placeholders.label("values"),
@@ -209,7 +222,7 @@ _EVENTS: Final = (
     .outerjoin(event_values, event_values.c.event_id == events.c.id)
     .where(events.c.tenant_id == bindparam("tenant"))
 )
-_EVENTS_OF: Final = _EVENTS.where(events.c.trigger_id == bindparam("trigger")).order_by(events.c.position)
+_EVENTS_OF: Final = _EVENTS.where(events.c.trigger_id == bindparam("trigger")).order_by(events.c.position, events.c.id)
 _EVENT_BY_ID: Final = _EVENTS.where(events.c.id == bindparam("event"))
 
 

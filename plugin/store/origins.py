@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, select
@@ -20,11 +21,13 @@ class Origin:
     """
 
     event: StoredEvent
+    source_id: str
     source: str
     source_kind: str
     source_state: str
     source_settings: Mapping[str, Any] | None
     source_language: str | None
+    received_at: datetime
     method: str
     emptied_for: str | None
     body: StoredBody | None
@@ -32,11 +35,13 @@ class Origin:
 
 _TRIGGER: Final = (
     select(
+        sources.c.id.label("source_id"),
         sources.c.name.label("source"),
         sources.c.kind.label("source_kind"),
         sources.c.state.label("source_state"),
         sources.c.settings.label("source_settings"),
         sources.c.language.label("source_language"),
+        triggers.c.received_at,
         triggers.c.method,
         triggers.c.emptied_for,
     )
@@ -52,6 +57,20 @@ def origin_of(db: Connection, tenant_id: str, event_id: str) -> Origin | None:
         return None
     trigger = db.execute(_TRIGGER, {"tenant": tenant_id, "trigger": event.trigger_id}).mappings().one()
     return Origin(event=event, body=body_of(db, tenant_id, event.trigger_id), **trigger)
+
+
+_EVENT_OF: Final = select(deliveries.c.event_id).where(
+    deliveries.c.tenant_id == bindparam("tenant"), deliveries.c.id == bindparam("delivery")
+)
+
+
+def parent_of(db: Connection, tenant_id: str, event: StoredEvent) -> Origin | None:
+    """The event whose delivery this one belongs to; None where it belongs to none."""
+    if event.parent_delivery_id is None:
+        return None
+    given = {"tenant": tenant_id, "delivery": event.parent_delivery_id}
+    parent_id = db.execute(_EVENT_OF, given).scalar()
+    return origin_of(db, tenant_id, parent_id) if parent_id is not None else None
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, select, text, update
 
 from plugin.domain.delivery import DeliveryState
 from plugin.domain.outcome import Reason
 from plugin.errors import NotAllowed
-from plugin.store.tables import deliveries, tenants
+from plugin.store.tables import deliveries, events, tenants
 
 #: The `application_id` of a copy that `backup` made, until somebody says what becomes of what waited in it.
 BACKUP_MARK: Final = 0x53565942
@@ -65,6 +66,22 @@ _HOLD: Final = (
     .where(deliveries.c.id.in_(bindparam("ids", expanding=True)), deliveries.c.state == DeliveryState.SCHEDULED)
     .values(state=DeliveryState.UNCERTAIN, reason=Reason.RESTORED, settled_at=bindparam("now"))
 )
+
+
+_HOLD_EVENTS: Final = (
+    update(events).where(events.c.tenant_id == bindparam("tenant"), text("NOT events.planned")).values(held=True)
+)
+
+
+def hold_unplanned(db: Connection, tenant_id: str) -> int:
+    """Have whatever is promised for the events of a tenant that wait to be planned be held; gives how many events."""
+    return db.execute(_HOLD_EVENTS, {"tenant": tenant_id}).rowcount
+
+
+def hold(db: Connection, delivery_ids: Sequence[str], now: datetime) -> None:
+    """Hold, as uncertain, deliveries that wait for a call."""
+    if delivery_ids:
+        db.execute(_HOLD, {"ids": list(delivery_ids), "now": now})
 
 
 def hold_waiting(db: Connection, tenant_id: str, now: datetime, after: str) -> tuple[int, str | None]:

@@ -119,7 +119,16 @@ def worker_on(database, parts, outbound):
     deliverer = parts.deliverer(outbound)
     errands = parts.errand_worker(outbound)
     return Worker(
-        database, deliverer, errands, parts.retention(), parts.mint, parts.meter, listener, name="w1", threads=4
+        database,
+        deliverer,
+        errands,
+        parts.planner(),
+        parts.retention(),
+        parts.mint,
+        parts.meter,
+        listener,
+        name="w1",
+        threads=4,
     )
 
 
