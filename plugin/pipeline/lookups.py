@@ -27,11 +27,12 @@ from plugin.pipeline.deliver import fault_words, outcome_of_failure, storable
 from plugin.pipeline.draft import EpisodeDecision, decide_episode, status_of
 from plugin.pipeline.errand_task import FinishedErrand, Result, Task, asked_later, ended
 from plugin.pipeline.plan import Circumstances, plan_event
+from plugin.pipeline.rereading import MessageGone, read_message
 from plugin.redaction import Secret, mask_secrets
-from plugin.registry import Credentials, InboundRequest
+from plugin.registry import Credentials
 from plugin.store import events, intake, rules, tenants
 from plugin.store.errands import ErrandRow
-from plugin.store.events import StoredEvent, StoredVerdict
+from plugin.store.events import StoredVerdict
 from plugin.store.origins import Origin, origin_of
 from plugin.store.recall import Question, recall
 from plugin.vault import Vault
@@ -52,34 +53,6 @@ def is_thin(source_kind: str, event: Event, credentials: Credentials) -> bool:
     return module is not None and module.lookup(event, credentials) is not None
 
 
-def message_event(origin: Origin) -> Event | None:
-    """The event as its kept message tells it; None where that was removed or cannot be read any more."""
-    if origin.body is None:
-        return None
-    request = InboundRequest(origin.method, origin.body.query, origin.body.headers, origin.body.body)
-    try:
-        parsed = registry.source(origin.source_kind).parse(request)
-    except Unreadable:
-        return None
-    return parsed[origin.event.position] if origin.event.position < len(parsed) else None
-
-
-def completed_event(event: Event, stored: StoredEvent) -> Event:
-    """An event as its message tells it, with all that a look-up has found out about it."""
-    if not stored.looked_up:
-        return event
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.values.items()}
-    return replace(
-        event,
-        kind=EventKind(stored.kind),
-        time=stored.happened_at,
-        subject=stored.subject,
-        values=values,
-        unrendered=frozenset(stored.unrendered),
-        notes=tuple(stored.notes),
-    )
-
-
 @dataclass(frozen=True)
 class LookUps:
     """Makes the requests of look-ups. One for a process, shared by its threads."""
@@ -93,7 +66,10 @@ class LookUps:
     def make(self, task: Task) -> FinishedErrand:
         """Ask for all that is missing; what goes wrong is asked again later, unless the source refuses for good."""
         row, origin = task.row, task.origin
-        event = message_event(origin) if origin is not None else None
+        try:
+            event = read_message(origin) if origin is not None else None
+        except (MessageGone, Unreadable):
+            event = None
         if event is None:
             return ended(row, Result.REFUSED, "The message cannot be read any more, so nothing was asked.")
         try:

@@ -26,8 +26,8 @@ from plugin.errors import SourceGone, StoreUnavailable, Unreadable, VaultError
 from plugin.pipeline.belonging import find_delivery, why_unmatched
 from plugin.pipeline.draft import Setup
 from plugin.pipeline.plan import Circumstances, PlannedVerdict, plan_event
-from plugin.pipeline.reading import MessageGone, read_again, with_inherited
 from plugin.pipeline.record import new_delivery, stored_verdict
+from plugin.pipeline.rereading import MessageGone, read_again, with_inherited
 from plugin.pipeline.setups import read_setup
 from plugin.store import deliveries, intake, planning, restored, tenants
 from plugin.store.belonging import Called
@@ -136,7 +136,7 @@ class Planner:
         if setup is None:
             return _without_rules(one, origin, Decision.NO, Cause.SOURCE_GONE)
         try:
-            event = read_again(origin)
+            event = read_again(db, one.tenant_id, origin)
             plan = self._plan_report if event.kind.is_report else self._plan_event
             return plan(db, setup, origin, event)
         except MessageGone:
@@ -195,7 +195,7 @@ class Planner:
             test=_is_test(setup, origin),
             episode=episode,
             repeated=False,
-            language=setup.language,
+            language=setup.source.language or setup.language,
         )
         return plan_event(event, setup.rules, around, self._mint.reference)
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import Connection
 
-from plugin import registry
 from plugin.domain.chain import inherit
-from plugin.domain.event import Event, EventKind
+from plugin.domain.event import Event, EventKind, Value
 from plugin.errors import Unreadable
+from plugin.pipeline.credentials import load_reading
+from plugin.pipeline.draft import with_language
+from plugin.pipeline.reading import read_events
 from plugin.registry import InboundRequest
+from plugin.store import tenants
+from plugin.store.events import StoredEvent
 from plugin.store.origins import Origin, parent_of
 
 
@@ -20,17 +26,27 @@ class MessageGone(Exception):
         self.emptied_for = emptied_for
 
 
-def read_again(origin: Origin) -> Event:
-    """An event as its own message, or the vendor's answer that told it, has it. Raises MessageGone, Unreadable."""
-    if origin.body is None or (origin.event.is_learnt and not origin.event.values):
+def read_message(origin: Origin) -> Event:
+    """An event as its kept message tells it. Raises MessageGone, Unreadable."""
+    if origin.body is None:
         raise MessageGone(origin.emptied_for or "retention")
-    if origin.event.is_learnt:
-        return _as_told(origin)
     request = InboundRequest(origin.method, origin.body.query, origin.body.headers, origin.body.body)
-    parsed = registry.source(origin.source_kind).parse(request)
+    parsed = read_events(origin.source_kind, request, load_reading(origin.source_kind, origin.source_settings)).events
     if origin.event.position >= len(parsed):
         raise Unreadable("It does not hold this event any more.")
     return parsed[origin.event.position]
+
+
+def read_again(db: Connection, tenant_id: str, origin: Origin) -> Event:
+    """An event with all that was found out about it: what its message tells, or the answer of a vendor that told it,
+    and what its source was asked for besides. Raises MessageGone, Unreadable.
+    """
+    if not origin.event.is_learnt:
+        tenant_language = tenants.tenant_by_id(db, tenant_id).language
+        return with_language(_completed(read_message(origin), origin.event), origin.source_language, tenant_language)
+    if not origin.event.values:
+        raise MessageGone(origin.emptied_for or "retention")
+    return Event(EventKind(origin.event.kind), time=origin.event.happened_at, values=_values(origin.event))
 
 
 def with_inherited(db: Connection, tenant_id: str, event: Event, parent: Origin | None) -> Event:
@@ -41,12 +57,25 @@ def with_inherited(db: Connection, tenant_id: str, event: Event, parent: Origin 
     if parent is None:
         return event
     try:
-        before = read_again(parent)
+        before = read_again(db, tenant_id, parent)
     except (MessageGone, Unreadable):
         before = Event(EventKind(parent.event.kind))
     return inherit(event, with_inherited(db, tenant_id, before, parent_of(db, tenant_id, parent.event)))
 
 
-def _as_told(origin: Origin) -> Event:
-    told = origin.event
-    return Event(EventKind(told.kind), time=told.happened_at, subject=told.subject, values=dict(told.values))
+def _completed(event: Event, stored: StoredEvent) -> Event:
+    if not stored.looked_up:
+        return event
+    return replace(
+        event,
+        kind=EventKind(stored.kind),
+        time=stored.happened_at,
+        subject=stored.subject,
+        values=_values(stored),
+        unrendered=frozenset(stored.unrendered),
+        notes=tuple(stored.notes),
+    )
+
+
+def _values(stored: StoredEvent) -> dict[str, Value]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in stored.values.items()}
