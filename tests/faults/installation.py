@@ -156,13 +156,14 @@ class Child:
 
 
 class Installation:
-    """database_url: of an empty database."""
+    """database_url: of an empty database. tenant: its file, in which VENDOR stands for the vendor's origin."""
 
-    def __init__(self, folder: Path, vendor: str, database_url: str) -> None:
+    def __init__(self, folder: Path, vendor: str, database_url: str, *, tenant: str = _TENANT) -> None:
         self.folder = folder
         self.port = free_port()
         self._database_url = database_url
         self._vendor = vendor
+        self._tenant = tenant
         self._secret_key, self._data_key = (urlsafe_b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
         self._children: list[Child] = []
         self._open = contextlib.ExitStack()
@@ -178,7 +179,7 @@ class Installation:
         )
         parts = open_parts(config)
         migrate(parts.database)
-        document = read_document(_TENANT.replace("VENDOR", self._vendor))
+        document = read_document(self._tenant.replace("VENDOR", self._vendor))
         checked = check_document(document, extra_origins=[self._vendor])
         with parts.database.write() as db:
             apply_configuration(db, parts.vault, parts.mint, checked, saved_by="tests")
