@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from marshmallow import Schema, ValidationError
+
 from plugin import registry
 from plugin.domain.event import CATALOGUE, EventKind
 from plugin.domain.mapping import placeholders_of
@@ -50,7 +52,8 @@ def import_url(text: str, *, name: str | None = None, taken: Collection[str] = (
     settings = _settings(vendor, found, warnings)
     fragment: Document = {"connections": [{"name": name, "vendor": vendor, "settings": settings}], "rules": []}
     if found.call:
-        parameters = _parameters(registry.vendor(vendor).VENDOR.calls[found.call], found.parameters, warnings)
+        schema = _schema_of(vendor, found.call, settings)
+        parameters = _parameters(schema, registry.vendor(vendor).VENDOR.calls[found.call], found.parameters, warnings)
         rule = {
             "name": name,
             "when": {"events": [_event_of(parameters.values())]},
@@ -113,15 +116,28 @@ def _settings(vendor: str, found: registry.Recognised, warnings: list[str]) -> D
     settings: Document = {}
     for name, declared in fields.items():
         value = found.settings.get(name)
-        if isinstance(value, Secret) and _STAND_IN.fullmatch(value.reveal()):
+        if isinstance(value, Mapping):
+            value = {key: _secret_or_kept(key, inner, found, warnings) for key, inner in value.items()}
+        elif declared.required and declared.metadata["secret"]:
+            value = _secret_or_kept(name, value, found, warnings)
+        elif _is_gap(value):
             value = None
-        if value is None and declared.required and declared.metadata["secret"]:
-            value = KEPT
-            if not _speak_of(name, found.warnings):
-                warnings.append(f"`{name}` is not in the URL: write it into the connection.")
         if value is not None:
             settings[name] = value
     return settings
+
+
+def _secret_or_kept(name: str, value: Any, found: registry.Recognised, warnings: list[str]) -> Any:
+    """A secret that is needed, or what stands for one that the person still has to write."""
+    if value is not None and not _is_gap(value):
+        return value
+    if not _speak_of(name, found.warnings):
+        warnings.append(f"`{name}` is not in the URL: write it into the connection.")
+    return KEPT
+
+
+def _is_gap(value: Any) -> bool:
+    return isinstance(value, Secret) and _STAND_IN.fullmatch(value.reveal()) is not None
 
 
 def _secrets_in(value: Any) -> Iterator[Secret]:
@@ -146,11 +162,11 @@ def _replaced(value: Any, path: Sequence[str], replace: Callable[[Sequence[str]]
 # --- parameters -------------------------------------------------------------------------------------------------------
 
 
-def _parameters(call: registry.Call, found: Mapping[str, str], warnings: list[str]) -> dict[str, str]:
+def _parameters(schema: Schema, call: registry.Call, found: Mapping[str, str], warnings: list[str]) -> dict[str, str]:
     """The mapping in the order of the call, in our names; what must differ from person to person made to."""
     parameters: dict[str, str] = {}
     called: dict[str, str] = {}
-    for name, declared in call.parameters().fields.items():
+    for name, declared in schema.fields.items():
         example = str(declared.metadata["example"])
         value, names = in_our_names(found.get(name, ""))
         called |= names
@@ -166,6 +182,17 @@ def _parameters(call: registry.Call, found: Mapping[str, str], warnings: list[st
             parameters[name] = value
     warnings += remarks_on(called)
     return parameters
+
+
+def _schema_of(vendor: str, call: str, settings: Document) -> Schema:
+    """The call's parameters, which may be those that these settings describe."""
+    declared = registry.vendor(vendor).VENDOR
+    try:
+        connection = declared.connection().load(_replaced(settings, (), lambda _: "a secret"))
+    except ValidationError:
+        # What is wrong with them is told with all other faults.
+        return registry.schema(declared.calls[call].parameters)
+    return registry.parameters(declared.calls[call], registry.described_parameters(vendor, call, connection))
 
 
 def _event_of(templates: Collection[str]) -> str:

@@ -385,13 +385,15 @@ def test_what_a_person_sets_goes_before_what_the_preset_sets() -> None:
 
 # --- pasted URLs ------------------------------------------------------------------------------------------------------
 
+UNTOLD = {"secrets": {"api_token": None, "api_token_secret": None}}
+SPARROW_UNTOLD = {"preset": "surveysparrow", "secrets": {"access_token": None}}
 ALCHEMER_URL = "https://api.alchemer.com/v5/survey/123456/surveycampaign/100000/surveycontact"
 
 
 @pytest.mark.parametrize(
     ("url", "settings", "parameters"),
     [
-        (ALCHEMER_URL, {"preset": "alchemer"}, {"survey_id": "123456", "campaign_id": "100000"}),
+        (ALCHEMER_URL, {"preset": "alchemer", **UNTOLD}, {"survey_id": "123456", "campaign_id": "100000"}),
         (
             (
                 f"{ALCHEMER_URL}?_method=PUT&email_address={{{{ticket.requester.email}}}}&customfield2={{{{ticket.id}}}}"
@@ -407,13 +409,13 @@ ALCHEMER_URL = "https://api.alchemer.com/v5/survey/123456/surveycampaign/100000/
         ),
         (
             f"“{ALCHEMER_URL.replace('https://api.alchemer.com', 'api.alchemer.eu')}?email_address=a@b.c”",
-            {"preset": "alchemer", "origin": "https://api.alchemer.eu"},
+            {"preset": "alchemer", "origin": "https://api.alchemer.eu", **UNTOLD},
             {"survey_id": "123456", "campaign_id": "100000", "email": "a@b.c"},
         ),
-        ("https://api.surveysparrow.com/v3/channels", {"preset": "surveysparrow"}, {}),
+        ("https://api.surveysparrow.com/v3/channels", SPARROW_UNTOLD, {}),
         (
             "https://api.surveysparrow.com/v3/channels?survey_id=1000",
-            {"preset": "surveysparrow"},
+            SPARROW_UNTOLD,
             {"survey_id": "1000"},
         ),
     ],

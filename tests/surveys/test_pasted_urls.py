@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,8 +74,15 @@ DAMAGES: dict[str, Callable[[str], str]] = {
 
 
 def secrets_of(imported: Imported) -> list[str]:
-    settings = imported.fragment["connections"][0]["settings"]
-    return [value.reveal() for value in settings.values() if isinstance(value, Secret)]
+    return [secret.reveal() for secret in _secrets_in(imported.fragment["connections"][0]["settings"])]
+
+
+def _secrets_in(value: object) -> Iterator[Secret]:
+    if isinstance(value, Secret):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _secrets_in(inner)
 
 
 def is_anywhere(vendor: str) -> bool:

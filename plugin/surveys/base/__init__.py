@@ -110,8 +110,8 @@ class Recognised:
     """What a pasted URL of the vendor holds: a connection's settings and a rule's call with its mapping.
 
     call: empty where the URL makes a connection only. settings: texts by name, secrets as `Secret`; what the URL does
-    not tell is left out. parameters: templates by name. warnings: sentences about what was mended, left out or should
-    be looked at.
+    not tell is left out, or None where it is one of the secrets in a group. parameters: templates by name.
+    warnings: sentences about what was mended, left out or should be looked at.
     """
 
     call: str

@@ -40,7 +40,7 @@ _CHECKS: Final = {
 
 def schema_of(described: Described) -> Schema:
     """The schema of described parameters; the same one for the same description."""
-    return _schema_of(json.dumps(described, sort_keys=True))
+    return _schema_of(json.dumps(described))
 
 
 @lru_cache(maxsize=1000)

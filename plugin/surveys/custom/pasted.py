@@ -10,8 +10,7 @@ from plugin.surveys.base import PastedUrl, Recognised
 from plugin.surveys.custom.presets import PRESETS
 from plugin.surveys.custom.slots import Slot, pieces_of
 
-_NOT_IN_URL: Final = "The access token is not in the URL; it is the connection's secret `access_token`."
-_HANDLED: Final = frozenset({"api_token", "api_token_secret", "_method"})
+_ALCHEMER_SECRETS: Final = ("api_token", "api_token_secret")
 
 
 def recognise_url(url: PastedUrl) -> Recognised | None:
@@ -32,7 +31,8 @@ def _surveysparrow(url: PastedUrl) -> Recognised | None:
         return None
     ours = {"survey_id": dict(url.query).get("survey_id", "")}
     parameters = {name: value for name, value in ours.items() if value}
-    return Recognised("send", _settings("surveysparrow", url), parameters, (_NOT_IN_URL,))
+    settings = {**_settings("surveysparrow", url), "secrets": {"access_token": None}}
+    return Recognised("send", settings, parameters)
 
 
 def _alchemer(url: PastedUrl) -> Recognised | None:
@@ -47,16 +47,15 @@ def _alchemer_contact(url: PastedUrl, survey: str, campaign: str) -> Recognised:
     names = _names_of_parameters("alchemer")
     parameters = {"survey_id": survey, "campaign_id": campaign}
     warnings = [f"The call is made at /v5/, not at /{url.segments[0]}/."] if url.segments[0] != "v5" else []
-    secrets = {}
+    secrets: dict[str, Secret | None] = dict.fromkeys(_ALCHEMER_SECRETS)
     for theirs, value in url.query:
         if theirs in names and value:
             parameters[names[theirs]] = value
-        elif theirs in {"api_token", "api_token_secret"} and value:
+        elif theirs in secrets and value:
             secrets[theirs] = Secret(value)
-        elif theirs not in _HANDLED | names.keys():
+        elif theirs not in {*_ALCHEMER_SECRETS, *names, "_method"}:
             warnings.append(f"{theirs} is left out: the preset has no such parameter.")
-    settings = _settings("alchemer", url)
-    return Recognised("send", settings | ({"secrets": secrets} if secrets else {}), parameters, warnings)
+    return Recognised("send", {**_settings("alchemer", url), "secrets": secrets}, parameters, warnings)
 
 
 def _names_of_parameters(preset: str) -> dict[str, str]:
