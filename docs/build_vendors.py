@@ -93,7 +93,9 @@ def _step(step: registry.Step) -> tuple[str, str, str]:
         repeated = "yes, documented to do no harm"
     else:
         repeated = "no, held for a person to decide"
-    return f"`{step.name}`", repeated, f"<{step.source}>"
+    label = f": {step.label}" if step.label else ""
+    when = "; only where an answer asks for it" if step.seldom else ""
+    return f"`{step.name}`{label}{when}", repeated, f"<{step.source}>"
 
 
 def _lists(name: str) -> Iterator[str]:

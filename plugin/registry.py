@@ -65,6 +65,7 @@ __all__ = [
     "Vendor",
     "VendorModule",
     "described_parameters",
+    "follow_up_label",
     "lookup_module",
     "outcome_for_status",
     "parameters",
@@ -141,6 +142,13 @@ def reader(name: str, connection: Settings) -> Reader:
     module = vendor(name)
     make: Callable[[Settings], Reader] | None = getattr(module, "reader_for", None)
     return make(connection) if make is not None else module.read_response
+
+
+def follow_up_label(vendor_name: str, call_name: str, step_name: str) -> str:
+    """What is done after a delivery has ended; unless its step says otherwise, the vendor is asked about it."""
+    call = vendor(vendor_name).VENDOR.calls.get(call_name) if vendor_name in vendor_names() else None
+    labels = [step.label for step in call.steps if step.name == step_name and step.label] if call is not None else []
+    return f"Still to come: “{labels[0]}”" if labels else "The vendor is asked what became of it"
 
 
 def step_label(vendor_name: str, call_name: str, step_name: str) -> str:

@@ -152,7 +152,14 @@ def _call(call: registry.Call) -> dict[str, Any]:
         "confirms": call.confirms,
         "tracked": call.tracked,
         "steps": [
-            {"name": step.name, "repeat_safe": step.repeat_safe, "follow_up": step.follow_up, "source": step.source}
+            {
+                "name": step.name,
+                "label": step.label,
+                "repeat_safe": step.repeat_safe,
+                "follow_up": step.follow_up,
+                "seldom": step.seldom,
+                "source": step.source,
+            }
             for step in call.steps
         ],
     }

@@ -102,7 +102,8 @@ def _delivery_lines(record: DeliveryRecord, zone: ZoneInfo) -> Iterator[str]:
         said = RESOLUTION_SENTENCES[Resolution(decided.resolution)]
         yield f"      decided at {local_time(decided.decided_at, zone)} by {decided.decided_by}: {said}"
     if record.follow_up is not None:
-        yield from _errand_lines("the vendor is asked what became of it", record.follow_up, zone, "      ")
+        what = registry.follow_up_label(record.vendor, record.call, record.follow_up.step)
+        yield from _errand_lines(what[0].lower() + what[1:], record.follow_up, zone, "      ")
 
 
 def _waiting_lines(record: DeliveryRecord, zone: ZoneInfo) -> Iterator[str]:

@@ -78,6 +78,10 @@ def success_note(record: DeliveryRecord) -> str:
     return registry.success_note(record.vendor, record.call, record.reason)
 
 
+def follow_up_label(record: DeliveryRecord, step: str) -> str:
+    return registry.follow_up_label(record.vendor, record.call, step)
+
+
 def step_label(record: DeliveryRecord, step: str) -> str:
     """What one step of a delivery does; empty where there is but one."""
     return registry.step_label(record.vendor, record.call, step)

@@ -166,6 +166,7 @@ def test_logging_out_follows_when_the_delivery_has_ended(lime, sender):
     session = json.loads(lime.vendor.received[0].answer.body)["result"]
     assert (left.step, left.delivery_id) == ("release", lime.delivery().id)
     assert session not in left.memory
+    assert "still to come: “Log out” at" in text_of(lime)
 
 
 def test_between_two_steps_the_receipt_tells_which_one_follows(lime, sender):
