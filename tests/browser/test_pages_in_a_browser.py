@@ -10,7 +10,13 @@ from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
 
-PAGES = ("/settings/", "/settings/configuration/", "/settings/receipts", "/settings/sources/desk/guide")
+PAGES = (
+    "/settings/",
+    "/settings/configuration/",
+    "/settings/paste/",
+    "/settings/receipts",
+    "/settings/sources/desk/guide",
+)
 
 
 def enter(page: Page, site, role: str = "admin") -> None:
@@ -84,6 +90,25 @@ def test_a_configuration_is_mended_saved_and_undone(page, site, watch):
     page.get_by_role("button", name="Restore version 1").click()
     expect(page.get_by_role("status")).to_contain_text("Saved as version 3.")
     assert editor.input_value() == before
+
+
+def test_a_pasted_url_becomes_yaml_to_copy(page, site, context, tmp_path, watch):
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    enter(page, site)
+    page.get_by_role("link", name="Configuration", exact=True).click()
+    page.get_by_role("link", name="Paste a vendor URL …").click()
+    url = "https://mysurveylab.com/api.php?apiToken=k3h3k4h5k3h4&cId=83&email={{ticket.requester.email}}&crk={{ticket.id}}"
+
+    page.get_by_label("URL", exact=True).fill(url)
+    page.get_by_role("button", name="Show what it is").click()
+
+    expect(page.get_by_text("The address was mended to https://www.mysurveylab.com.")).to_be_visible()
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert "api_token: {secret: set}" in page.evaluate("navigator.clipboard.readText()")
+    assert "k3h3k4h5k3h4" not in page.content() + page.url
+    assert poor_contrasts(page) == []
+    assert picture(page, tmp_path, "pasted").stat().st_size > 10_000
 
 
 def test_a_receipt_is_found_and_tells_the_whole_story(page, site):

@@ -96,6 +96,11 @@ def each(examples: list[Example]) -> pytest.MarkDecorator:
 each_example = each(EXAMPLES)
 
 
+def test_every_vendor_that_reads_urls_brings_those_of_its_pages() -> None:
+    reading = {name for name in registry.vendor_names() if hasattr(registry.vendor(name), "recognise_url")}
+    assert {example.vendor for example in EXAMPLES} == reading
+
+
 @each_example
 def test_a_documented_url_becomes_its_call(example: Example) -> None:
     fragment = import_url(example.url).fragment

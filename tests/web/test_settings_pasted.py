@@ -39,6 +39,16 @@ def test_secrets_are_shown_only_on_demand_and_never_in_an_address(admin):
     assert TOKEN not in str(page.headers)
 
 
+def test_neither_url_nor_secret_is_logged(admin, capsys):
+    admin.post(PAGE, {"url": URL, "with_secrets": "yes"})
+    admin.post(PAGE, {"url": f"https://surveys.example.com/?token={TOKEN}"})
+
+    logged = "".join(capsys.readouterr())
+    assert "/settings/paste/" in logged
+    assert TOKEN not in logged
+    assert "mysurveylab" not in logged
+
+
 def test_the_result_fits_into_the_configuration(installation, acme, admin):
     fragment = shown_yaml(admin.post(PAGE, {"url": URL, "with_secrets": "yes"}))
     connections, rules = re.fullmatch(r"connections:\n(.*)rules:\n(.*)", fragment, re.DOTALL).groups()
