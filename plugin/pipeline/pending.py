@@ -27,7 +27,7 @@ from plugin.pipeline.belonging import find_delivery, why_unmatched
 from plugin.pipeline.draft import Setup
 from plugin.pipeline.plan import Circumstances, PlannedVerdict, plan_event
 from plugin.pipeline.record import new_delivery, stored_verdict
-from plugin.pipeline.rereading import MessageGone, read_again, with_inherited
+from plugin.pipeline.rereading import MessageGone, Messages, read_again, with_inherited
 from plugin.pipeline.setups import read_setup
 from plugin.store import deliveries, intake, planning, restored, tenants
 from plugin.store.belonging import Called
@@ -100,8 +100,10 @@ class Planner:
             return []
         setups = self._setups(waiting)
         ready = [one for one in waiting if one.source_id in setups]
+        # A message may hold hundreds of reports; it is read once for all that come in this turn.
+        read: Messages = {}
         with self._database.read() as db:
-            plans = [plan for one in ready if (plan := self._plan(db, one, setups[one.source_id])) is not None]
+            plans = [plan for one in ready if (plan := self._plan(db, one, setups[one.source_id], read)) is not None]
         return self._store_all(plans)
 
     def _waiting(self, limit: int) -> list[ToPlan]:
@@ -129,14 +131,14 @@ class Planner:
 
     # --- planning one ---
 
-    def _plan(self, db: Connection, one: ToPlan, setup: Setup | None) -> _Plan | None:
+    def _plan(self, db: Connection, one: ToPlan, setup: Setup | None, read: Messages) -> _Plan | None:
         origin = origin_of(db, one.tenant_id, one.id)
         if origin is None:
             return None
         if setup is None:
             return _without_rules(one, origin, Decision.NO, Cause.SOURCE_GONE)
         try:
-            event = read_again(db, one.tenant_id, origin)
+            event = read_again(db, one.tenant_id, origin, read)
             plan = self._plan_report if event.kind.is_report else self._plan_event
             return plan(db, setup, origin, event)
         except MessageGone:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection
@@ -26,24 +27,38 @@ class MessageGone(Exception):
         self.emptied_for = emptied_for
 
 
-def read_message(origin: Origin) -> Event:
-    """An event as its kept message tells it. Raises MessageGone, Unreadable."""
+#: What messages hold, by their receipts: those that are read for many of their events in one go.
+Messages = dict[str, Sequence[Event]]
+
+
+def read_message(origin: Origin, read: Messages | None = None) -> Event:
+    """An event as its kept message tells it. read: messages that need not be read anew; this one is added to them.
+
+    Raises MessageGone, Unreadable.
+    """
     if origin.body is None:
         raise MessageGone(origin.emptied_for or "retention")
-    request = InboundRequest(origin.method, origin.body.query, origin.body.headers, origin.body.body)
-    parsed = read_events(origin.source_kind, request, load_reading(origin.source_kind, origin.source_settings)).events
+    parsed = read.get(origin.event.trigger_id) if read is not None else None
+    if parsed is None:
+        request = InboundRequest(origin.method, origin.body.query, origin.body.headers, origin.body.body)
+        settings = load_reading(origin.source_kind, origin.source_settings)
+        parsed = read_events(origin.source_kind, request, settings).events
+    if read is not None:
+        read[origin.event.trigger_id] = parsed
     if origin.event.position >= len(parsed):
         raise Unreadable("It does not hold this event any more.")
     return parsed[origin.event.position]
 
 
-def read_again(db: Connection, tenant_id: str, origin: Origin) -> Event:
+def read_again(db: Connection, tenant_id: str, origin: Origin, read: Messages | None = None) -> Event:
     """An event with all that was found out about it: what its message tells, or the answer of a vendor that told it,
-    and what its source was asked for besides. Raises MessageGone, Unreadable.
+    and what its source was asked for besides. read: as in `read_message`. Raises MessageGone, Unreadable.
     """
     if not origin.event.is_learnt:
         tenant_language = tenants.tenant_by_id(db, tenant_id).language
-        return with_language(_completed(read_message(origin), origin.event), origin.source_language, tenant_language)
+        return with_language(
+            _completed(read_message(origin, read), origin.event), origin.source_language, tenant_language
+        )
     if not origin.event.values:
         raise MessageGone(origin.emptied_for or "retention")
     return Event(EventKind(origin.event.kind), time=origin.event.happened_at, values=_values(origin.event))

@@ -24,7 +24,7 @@ from plugin.triggers.base.mended_json import read_mended_json
 from plugin.triggers.base.times import read_time
 
 #: How many reports one message may hold.
-MAX_EVENTS: Final = 1000
+MAX_EVENTS: Final = 500
 
 _SMS_KINDS: Final[Mapping[str, EventKind]] = {
     "sms_sent": EventKind.SMS_SENT,

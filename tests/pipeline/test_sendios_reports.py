@@ -12,6 +12,7 @@ import pytest
 
 from plugin.domain.event import EventKind
 from plugin.store.receipts import DeliveryRecord
+from plugin.triggers import sendios
 from tests.acme import Acme
 
 PAGE = (Path(__file__).parents[2] / "docs/vendors/sendios.md").read_text("utf-8")
@@ -193,3 +194,12 @@ def test_a_link_that_another_call_has_made_goes_by_sms(acme):
     # And the chain goes on: lost, and asked by e-mail instead.
     assert asking(report(acme, told("sms_lost", sms.reference))) == ["by-email-instead"]
     assert called(acme) == ["shorten-link", "system", "send-invitation"]
+
+
+def test_a_message_of_many_reports_is_read_once_in_a_turn(invited, monkeypatch):
+    invited.send([told("sms_sent", "nobody", sms_id=number) for number in range(20)], source="phones")
+    read = []
+    parse = sendios.parse
+    monkeypatch.setattr(sendios, "parse", lambda request: read.append(request) or parse(request))
+    decided = invited.parts.planner().turn()
+    assert (len(decided), len(read)) == (20, 1)

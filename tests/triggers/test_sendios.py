@@ -111,7 +111,7 @@ def test_a_message_of_another_shape_is_unreadable(document):
 
 def test_more_reports_than_one_message_may_hold_are_refused():
     assert len(parsed([SMS] * sendios.MAX_EVENTS)) == sendios.MAX_EVENTS
-    with pytest.raises(Unreadable, match="1001 reports"):
+    with pytest.raises(Unreadable, match="501 reports"):
         parsed([SMS] * (sendios.MAX_EVENTS + 1))
 
 
