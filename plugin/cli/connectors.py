@@ -56,7 +56,8 @@ def _lines() -> Iterator[str]:
         yield from _row(2, name, vendor.title)
         yield from _row(4, "settings", _names(vendor.connection()))
         for call_name, call in vendor.calls.items():
-            yield from _row(4, call_name, _names(call.parameters(), call.defaults))
+            names = _names(call.parameters(), call.defaults)
+            yield from _row(4, call_name, names or "(what the connection declares, or its preset)")
             for fact in _facts(call):
                 yield from _row(4, "", f"({fact})")
 

@@ -83,6 +83,24 @@ def test_a_secret_that_the_url_does_not_hold_has_to_be_written(token: str) -> No
     assert with_variables(imported.fragment)[1] == ["SURVEYLAB_API_TOKEN"]
 
 
+def test_the_parameters_of_a_described_vendor_are_those_of_its_preset() -> None:
+    url = (
+        "https://api.alchemer.com/v5/survey/12/surveycampaign/34/surveycontact?api_token=k3h3k4h5&api_token_secret=..."
+    )
+    imported = import_url(url)
+    assert imported.fragment["connections"][0]["settings"] == {
+        "preset": "alchemer",
+        "secrets": {"api_token": Secret("k3h3k4h5"), "api_token_secret": KEPT},
+    }
+    assert imported.fragment["rules"][0]["parameters"] == {
+        "survey_id": "12", "campaign_id": "34", "email": "{{ person.email }}",
+    }  # fmt: skip
+    assert imported.warnings == [
+        "`api_token_secret` is not in the URL: write it into the connection.",
+        "`email` is not in the URL; {{ person.email }} was put in.",
+    ]
+
+
 def test_what_a_url_leaves_to_another_platform_is_filled_in() -> None:
     imported = import_url("https://www.surveylab.com/api.php?apiToken=k3h3&cId=83&source=livechat")
     assert imported.fragment["rules"][0]["parameters"] == {"cId": "83", "email": "{{ person.email }}"}
