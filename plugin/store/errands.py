@@ -6,12 +6,13 @@ lease, so one whose worker fell silent is simply due again, and the epoch keeps 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, case, delete, func, literal, select, update
+from sqlalchemy import Connection, Select, bindparam, case, delete, func, literal, select, update
 
 from plugin.domain.delivery import LEASE
 from plugin.store.bulk import insert_rows
@@ -96,37 +97,67 @@ def is_due(db: Connection, now: datetime) -> bool:
     return db.execute(_IS_DUE, {"now": now}).first() is not None
 
 
-_FULL: Final = (
-    select(errands.c.lane)
-    .where(errands.c.leased_until.is_not(None), errands.c.leased_until > bindparam("now"))
-    .group_by(errands.c.lane)
-    .having(func.count() >= AT_ONCE)
+# Grouped here and not there: a database may well take another index for that, and read all that waits.
+_UNDER_WAY: Final = select(errands.c.lane).where(
+    errands.c.leased_until.is_not(None), errands.c.leased_until > bindparam("now")
 )
-_DUE: Final = (
-    select(
-        errands.c.id,
-        errands.c.tenant_id,
-        errands.c.kind,
-        errands.c.lane,
-        errands.c.delivery_id,
-        errands.c.event_id,
-        errands.c.step,
-        errands.c.memory,
-        errands.c.give_up_at,
-        errands.c.attempts,
-        errands.c.lease_epoch.label("epoch"),
-        errands.c.words,
+
+
+def _under_way(db: Connection, now: datetime) -> Counter[str]:
+    """How many errands of each lane workers are at."""
+    return Counter(db.execute(_UNDER_WAY, {"now": now}).scalars())
+
+
+_ROWS: Final = select(
+    errands.c.id,
+    errands.c.tenant_id,
+    errands.c.kind,
+    errands.c.lane,
+    errands.c.delivery_id,
+    errands.c.event_id,
+    errands.c.step,
+    errands.c.memory,
+    errands.c.give_up_at,
+    errands.c.attempts,
+    errands.c.lease_epoch.label("epoch"),
+    errands.c.words,
+)
+_DUE: Final = _ROWS.where(errands.c.due <= bindparam("now")).order_by(errands.c.due, errands.c.id).limit(_LOOKED_AT)
+
+
+def _heads() -> Select[Any]:
+    """The first errand of each lane, if it is due: one step of the index for each lane, however many wait in it."""
+    walk = select(func.min(errands.c.lane).label("lane")).cte("walk", recursive=True)
+    following = select(func.min(errands.c.lane)).where(errands.c.lane > walk.c.lane).scalar_subquery()
+    walk = walk.union_all(select(following).where(walk.c.lane.is_not(None)))
+    others = errands.alias("others")
+    first = (
+        select(others.c.id)
+        # Not by equality: a server that thinks a lane is most of the table would then look through it by time.
+        .where(others.c.lane.between(walk.c.lane, walk.c.lane))
+        .order_by(others.c.lane, others.c.due)
+        .limit(1)
+        .scalar_subquery()
     )
-    .where(errands.c.due <= bindparam("now"), errands.c.lane.not_in(bindparam("full", expanding=True)))
-    .order_by(errands.c.due, errands.c.id)
-    .limit(_LOOKED_AT)
-)
+    found = select(first.label("id")).select_from(walk).where(walk.c.lane.not_in(bindparam("full", expanding=True)))
+    due = errands.c.due <= bindparam("now")
+    return _ROWS.where(errands.c.id.in_(found), due).order_by(errands.c.due, errands.c.id).limit(_LOOKED_AT)
+
+
+_HEADS: Final = _heads()
 
 
 def due_errands(db: Connection, now: datetime) -> list[ErrandRow]:
-    """The first due errands of the lanes that are not full."""
-    full = list(db.execute(_FULL, {"now": now}).scalars())
-    return [ErrandRow(**row) for row in db.execute(_DUE, {"now": now, "full": full}).mappings()]
+    """The errands that have been due for longest, without those of full lanes.
+
+    Where full lanes hold so many that no others are seen behind them, the first of each of the other lanes.
+    """
+    full = [lane for lane, count in _under_way(db, now).items() if count >= AT_ONCE]
+    due = [ErrandRow(**row) for row in db.execute(_DUE, {"now": now}).mappings()]
+    free = [row for row in due if row.lane not in full]
+    if free or len(due) < _LOOKED_AT:
+        return free
+    return [ErrandRow(**row) for row in db.execute(_HEADS, {"now": now, "full": full}).mappings()]
 
 
 # --- what their calls go through --------------------------------------------------------------------------------------
@@ -165,11 +196,6 @@ _SOURCES: Final = (
     .with_for_update(key_share=True, skip_locked=True)
 )
 _OWNERS: Final[Mapping[str, Any]] = {FOLLOW_UP: _CONNECTIONS, LOOKUP: _SOURCES}
-_UNDER_WAY: Final = (
-    select(errands.c.lane, func.count())
-    .where(errands.c.leased_until > bindparam("now"), errands.c.lane.in_(bindparam("lanes", expanding=True)))
-    .group_by(errands.c.lane)
-)
 
 
 def owners(db: Connection, rows: Collection[ErrandRow], now: datetime) -> dict[str, Owner]:
@@ -179,8 +205,8 @@ def owners(db: Connection, rows: Collection[ErrandRow], now: datetime) -> dict[s
         lanes = sorted({row.lane for row in rows if row.kind == kind})
         if lanes:
             found |= {row[0]: (row[1], row[2], row[3], row[4]) for row in db.execute(query, {"lanes": lanes})}
-    under_way = {row[0]: row[1] for row in db.execute(_UNDER_WAY, {"now": now, "lanes": list(found)})} if found else {}
-    return {lane: Owner(*rest, under_way.get(lane, 0)) for lane, rest in found.items()}
+    under_way = _under_way(db, now) if found else Counter()
+    return {lane: Owner(*rest, under_way[lane]) for lane, rest in found.items()}
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ class NewEvent:
     values: Mapping[str, Any]
     unrendered: Sequence[str]
     test: bool = False
+    waits: bool = False
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,7 @@ def add_events(db: Connection, new: Sequence[tuple[str, NewEvent]]) -> None:
                 "planned": event.planned,
                 "notes": list(event.notes),
                 "test": event.test,
+                "waits": event.waits,
             }
             for tenant_id, event in new
         ],

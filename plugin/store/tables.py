@@ -476,7 +476,8 @@ errands = Table(
     Column("leased_until", UtcTime),
     # What the last answer said.
     Column("words", Text, nullable=False, server_default=text("''")),
-    Index("ix_errands_due", "due", "lane"),
+    Index("ix_errands_due", "due"),
+    Index("ix_errands_lane", "lane", "due"),
     Index("ix_errands_lease", "leased_until", "lane", sqlite_where=text("leased_until IS NOT NULL"),
           postgresql_where=text("leased_until IS NOT NULL")),
     Index("ix_errands_delivery_id", "delivery_id", sqlite_where=text("delivery_id IS NOT NULL"),

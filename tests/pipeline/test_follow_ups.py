@@ -516,8 +516,8 @@ def test_deliveries_without_follow_ups_cost_no_statement_more(hand, followed, se
         with followed.parts.database.write() as db:
             deliverer.claim_and_settle(db, [deliverer.call(claim)], worker="w1", free=0, free_for_hanging=0)
 
-    assert followed.delivery().state == "accepted"
     assert [statement for statement in statements if "errands" in statement] == []
+    assert followed.delivery().state == "accepted"
 
 
 def test_a_thousand_errands_of_a_full_lane_keep_no_other_lane_waiting(hand, followed, server):

@@ -35,7 +35,8 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["event_id"], ["events.id"], name=op.f("fk_errands_event_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_errands")),
     )
-    op.create_index("ix_errands_due", "errands", ["due", "lane"])
+    op.create_index("ix_errands_due", "errands", ["due"])
+    op.create_index("ix_errands_lane", "errands", ["lane", "due"])
     _create_partial_index("ix_errands_lease", ["leased_until", "lane"])
     _create_partial_index("ix_errands_delivery_id", ["delivery_id"])
     _create_partial_index("ix_errands_event_id", ["event_id"])
