@@ -49,6 +49,10 @@ class Answering:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Refuse connections from now on."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()

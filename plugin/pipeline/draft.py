@@ -41,6 +41,7 @@ class Draft:
 
     before: the event that this one repeats, of an earlier message or of this one; then nothing is planned.
     pending: it cannot be planned as it comes in, so a worker does that; `planned` is empty.
+    thin: its source has to be asked for more before that.
     """
 
     event: Event
@@ -51,6 +52,7 @@ class Draft:
     decided: EpisodeDecision = EpisodeDecision()
     planned: Sequence[PlannedVerdict] = ()
     pending: bool = False
+    thin: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,16 @@ def with_language(event: Event, source_language: str | None, tenant_language: st
     return replace(event, values=values, notes=(*event.notes, chosen.sentence))
 
 
+def _is_thin(event: Event, setup: Setup) -> bool:
+    """Whether the source has to be asked for more before the rules can decide about an event."""
+    module = registry.lookup_module(setup.source.kind)
+    return module is not None and module.lookup(event, setup.credentials) is not None
+
+
 def _planned(draft: Draft, setup: Setup, memory: Memory, mint: Mint) -> Draft:
+    if _is_thin(draft.event, setup):
+        # What happened, and which closing it is, is known only when the source has told the rest.
+        return replace(draft, pending=True, thin=True)
     event, source = with_language(draft.event, setup.source.language, setup.language), setup.source
     draft = replace(draft, event=event)
     decided = decide_episode(memory, source.id, event, mint)

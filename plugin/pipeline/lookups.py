@@ -24,7 +24,7 @@ from plugin.errors import OutboundFailed, Unreadable, VaultError
 from plugin.outbound import Outbound
 from plugin.pipeline.credentials import open_credentials
 from plugin.pipeline.deliver import fault_words, outcome_of_failure, storable
-from plugin.pipeline.draft import EpisodeDecision, decide_episode, status_of
+from plugin.pipeline.draft import EpisodeDecision, decide_episode, status_of, with_language
 from plugin.pipeline.errand_task import FinishedErrand, Result, Task, asked_later, ended
 from plugin.pipeline.plan import Circumstances, plan_event
 from plugin.pipeline.rereading import MessageGone, read_message
@@ -45,12 +45,6 @@ _LONGEST_SUBJECT: Final = 300
 _LEAST: Final = 0.1
 
 log = structlog.get_logger()
-
-
-def is_thin(source_kind: str, event: Event, credentials: Credentials) -> bool:
-    """Whether the source has to be asked for more before the rules can decide about an event."""
-    module = registry.lookup_module(source_kind)
-    return module is not None and module.lookup(event, credentials) is not None
 
 
 @dataclass(frozen=True)
@@ -151,23 +145,24 @@ def write_down(db: Connection, mint: Mint, item: FinishedErrand) -> None:
     origin = origin_of(db, row.tenant_id, row.event_id)
     if origin is None:
         return
-    decided = _closing(db, mint, row, origin, item.event)
-    repeated = item.event.kind.closes and not decided.begins and not origin.event.test
+    event = with_language(item.event, origin.source_language, tenants.tenant_by_id(db, row.tenant_id).language)
+    decided = _closing(db, mint, row, origin, event)
+    repeated = event.kind.closes and not decided.begins and not origin.event.test
     events.complete_event(
         db,
         row.tenant_id,
         row.event_id,
-        kind=item.event.kind,
-        happened_at=item.event.time,
-        subject=item.event.subject,
-        episode_id=decided.episode.id if decided.episode is not None and item.event.subject is not None else None,
+        kind=event.kind,
+        happened_at=event.time,
+        subject=event.subject,
+        episode_id=decided.episode.id if decided.episode is not None and event.subject is not None else None,
         planned=repeated,
-        notes=item.event.notes,
-        values=item.event.values,
-        unrendered=sorted(item.event.unrendered),
+        notes=event.notes,
+        values=event.values,
+        unrendered=sorted(event.unrendered),
     )
     if repeated:
-        _say_repeated(db, mint, row, origin, item.event, decided.episode)
+        _say_repeated(db, mint, row, origin, event, decided.episode)
 
 
 def _closing(db: Connection, mint: Mint, row: ErrandRow, origin: Origin, event: Event) -> EpisodeDecision:

@@ -14,9 +14,11 @@ from plugin.domain.event import Event, EventKind
 from plugin.domain.identity import Mint
 from plugin.domain.schedule import window_of
 from plugin.pipeline.draft import Draft, EpisodeDecision, Setup, decide_episode, digest, left_by, status_of
+from plugin.pipeline.errand_task import lookup_of
 from plugin.pipeline.plan import PlannedCall, PlannedVerdict
 from plugin.registry import InboundAnswer
-from plugin.store import deliveries, events, intake, tenants
+from plugin.store import deliveries, errands, events, intake, tenants
+from plugin.store.errands import NewErrand
 from plugin.store.recall import KnownEvent, Memory, Question, recall
 
 
@@ -101,6 +103,7 @@ class _Rows:
     new_verdicts: list[tuple[str, str, Sequence[events.StoredVerdict]]] = field(default_factory=list)
     new_keys: list[intake.NewKey] = field(default_factory=list)
     new_deliveries: list[tuple[str, deliveries.NewDelivery]] = field(default_factory=list)
+    new_errands: list[NewErrand] = field(default_factory=list)
     #: What changes rows that are there already.
     changes: list[Callable[[Connection], None]] = field(default_factory=list)
 
@@ -116,6 +119,7 @@ class _Rows:
         intake.add_verdicts(db, self.new_verdicts)
         intake.remember(db, self.new_keys)
         deliveries.add_deliveries(db, self.new_deliveries)
+        errands.add(db, self.new_errands)
         for change in self.changes:
             change(db)
 
@@ -173,6 +177,9 @@ class _Writer:
         stored = [self._verdict(draft, planned, unit_id) for planned in draft.planned]
         self.rows.new_events.append((self._tenant_id, self._new_event(position, draft, episode_id)))
         self.rows.new_verdicts.append((self._tenant_id, event_id, stored))
+        if draft.thin:
+            now = self._trigger.received_at
+            self.rows.new_errands.append(lookup_of(self._tenant_id, self._source.id, event_id, self._mint.id(), now))
         if self._memory.is_over(self._source.id, draft.key, self._trigger.received_at):
             events.forget_key(self._db, self._tenant_id, self._source.id, draft.key)
         self.rows.new_keys.append(intake.NewKey(self._tenant_id, self._source.id, draft.key, event_id, draft.forget_at))
@@ -197,6 +204,7 @@ class _Writer:
             subject=event.subject,
             episode_id=episode_id,
             planned=not draft.pending,
+            waits=draft.thin,
             notes=event.notes,
             values=event.values,
             unrendered=sorted(event.unrendered),
@@ -207,7 +215,7 @@ class _Writer:
         """What the event does to its episode; gives the id of the episode's row, if it has one. Raises Outdated."""
         event, source = draft.event, self._source
         # What a source in state test sends must leave no trace that a real closing could meet later.
-        if event.subject is None or source.state == "test":
+        if event.subject is None or source.state == "test" or draft.thin:
             return None
         current = decide_episode(self._memory, source.id, event, self._mint)
         if not event.kind.closes:
