@@ -154,7 +154,7 @@ def _kind(word: str, report: Mapping[str, Any]) -> EventKind:
 
 def _event_id(word: str, report: Mapping[str, Any]) -> str:
     """The same for the same report, however often and in whatever envelope it comes, its ids as numbers or as text."""
-    name = next((name for name in _IDS if _id_text(report.get(name))), None)
+    name = next((name for name in _IDS if _id_text(report.get(name)) not in {None, "0"}), None)
     told = [(each, _id_text(report.get(each))) for each in ([name] if name else ("client_user_id", "user_id", "ts"))]
     link = as_text(report.get("link")) or as_text(report.get("url"))
     parts = [_id_text(report.get("project_id")), told, word.casefold(), link]

@@ -164,8 +164,9 @@ def test_each_link_that_is_opened_is_a_report_of_its_own():
     assert opened[0] == opened[2] != opened[1]
 
 
-def test_a_report_that_names_no_message_is_told_by_person_and_time():
-    nameless = {**SMS, "sms_id": None}
+@pytest.mark.parametrize("nothing", [None, "", 0, "0"])
+def test_a_report_that_names_no_message_is_told_by_person_and_time(nothing):
+    nameless = {**SMS, "sms_id": nothing}
     [first], [again], [later] = (parsed({"0": {**nameless, "ts": ts}}) for ts in (1, 1, 2))
     assert first.id == again.id != later.id
 
