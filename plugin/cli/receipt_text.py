@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -75,7 +75,7 @@ def _verdict_lines(verdict: StoredVerdict, zone: ZoneInfo) -> Iterator[str]:
     if verdict.preview is not None:
         when = f", {verdict.preview['ask']}" if "ask" in verdict.preview else ""
         yield f"      {verdict.preview['connection']}: {verdict.preview['call']}{when}"
-        yield from _pair_lines(verdict.preview["parameters"], "        ")
+        yield from _pair_lines(verdict.preview["parameters"].items(), "        ")
 
 
 def _delivery_lines(record: DeliveryRecord, zone: ZoneInfo) -> Iterator[str]:
@@ -92,7 +92,7 @@ def _delivery_lines(record: DeliveryRecord, zone: ZoneInfo) -> Iterator[str]:
     if record.replay_of:
         yield f"      replays {record.replay_of}"
     if not any(attempt.url for attempt in record.attempts):
-        yield from _pair_lines(record.parameters, "        ")
+        yield from _pair_lines(record.parameters.items(), "        ")
     for attempt in record.attempts:
         label = registry.step_label(record.vendor, record.call, attempt.step)
         if label:
@@ -139,8 +139,7 @@ def pause_lines(connection: str, pause: Pause, zone: ZoneInfo, indent: str) -> I
 def _attempt_lines(attempt: Attempt, zone: ZoneInfo) -> Iterator[str]:
     yield f"      call: {f'{attempt.method} {attempt.url}' if attempt.url else '(no request is recorded)'}"
     yield f"        begun at {local_time(attempt.claimed_at, zone)}"
-    for name, value in attempt.parameters or ():
-        yield f"        {name} = {value}"
+    yield from _pair_lines(attempt.parameters or (), "        ")
     if attempt.finished_at is None:
         yield "      under way"
         return
@@ -153,6 +152,7 @@ def _attempt_lines(attempt: Attempt, zone: ZoneInfo) -> Iterator[str]:
         yield f"        “{attempt.words}”"
 
 
-def _pair_lines(pairs: Mapping[str, str], indent: str) -> Iterator[str]:
-    for name, value in pairs.items():
-        yield f"{indent}{name} = {value}"
+def _pair_lines(pairs: Iterable[Sequence[str]], indent: str) -> Iterator[str]:
+    """Names and values. A value of several lines, such as a JSON body, stays below its name."""
+    for name, value in pairs:
+        yield f"{indent}{name} = " + value.replace("\n", f"\n{indent}  ")

@@ -145,6 +145,8 @@ def test_each_step_has_its_own_claim_and_attempt_with_its_name_on_the_receipt(li
     for label in ("step: Log in", "step: Add the participant", "step: Invite that participant"):
         assert label in text
     assert "a-password" not in text
+    # The lines of a body stay below its name.
+    assert all(line.startswith("  ") for line in text.splitlines()[1:])
 
 
 def test_a_worker_makes_all_steps_one_after_the_other(lime):
