@@ -69,7 +69,9 @@ def _call(name: str, call: registry.Call) -> Iterator[str]:
     yield f"### Call `{name}`: {call.label}\n"
     yield from paragraph(call.help)
     yield "\n".join(f"- {sentence}" for sentence in _facts(call)) + "\n"
-    yield from fields_table(call.parameters(), call.defaults)
+    parameters = call.parameters()
+    if parameters.fields:
+        yield from fields_table(parameters, call.defaults)
     yield from table(("step", "made again when no answer came", "documented at"), [_step(step) for step in call.steps])
 
 

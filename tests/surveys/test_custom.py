@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -234,6 +234,9 @@ def test_texts_may_have_several_lines_where_nothing_breaks() -> None:
         ({"json": '{"{email}": 1}'}, "json", "has a slot in a name"),
         ({"json": "{email: 1}"}, "json", "must be a JSON document written as text, and is not: line 1, column 2"),
         ({"json": "[" * 9000}, "json", "is nested too deeply"),
+        ({"json": "[" * 21 + "]" * 21}, "json", "is nested too deeply"),
+        ({"json": '{"n": NaN}'}, "json", "must be a JSON document"),
+        ({"json": "7" * 5000}, "json", "must be a JSON document"),
         ({"secrets": {}}, "headers", "has a slot {secret:token}, and `secrets` holds no token"),
         ({"secrets": {"token": "t", "spare": "s"}}, "secrets", "spare is used nowhere"),
         ({"secrets": {"to ken": "t"}}, "secrets", "must begin with a letter"),
@@ -241,6 +244,13 @@ def test_texts_may_have_several_lines_where_nothing_breaks() -> None:
         ({"parameters": {"1a": {}}}, "parameters", "must begin with a letter"),
         ({"answers": []}, "answers", "no answer could ever count as success"),
         ({"answers": [{"means": "accepted"}]}, "answers", "row 1: would take any such answer as success"),
+        (
+            {"answers": [{"look": [{"at": "error", "present": "false"}], "means": "accepted"}]},
+            "answers",
+            "row 1: would",
+        ),
+        ({"answers": [{"look": [{"present": "true"}], "means": "accepted"}]}, "answers", "row 1: would take any such"),
+        ({"answers": [{"look": [{"contains": ""}], "means": "accepted"}]}, "answers", "compares with nothing"),
         ({"answers": [{"status": "200", "means": "accepted"}]}, "answers", "row 1: would take any such answer"),
         ({"answers": [QUEUED, {"means": "rejected"}]}, "answers", "row 2: names neither a status nor anything"),
         ({"answers": [{**QUEUED, "reason": "quota"}]}, "answers", "goes with one of these reasons: done, opened"),
@@ -340,6 +350,28 @@ def test_a_preset_names_one_person_and_lists_of_contacts_cannot_be_expressed(nam
     assert [about for about in declared.values() if about["kind"] == "email" or about.get("label") == "Mobile number"]
     assert not [parameter for parameter in declared if "list" in parameter]
     assert "contact_list_ids" not in str(PRESETS[name].settings)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_parameter_of_a_preset_is_sent_as_it_is_in_every_alphabet(name: str) -> None:
+    settings = preset(PRESET_SECRETS[name], preset=name)
+    samples = {"email": "a@example.com", "phone": "+48221234567", "number": "1000"}
+    values = {
+        parameter: samples.get(about["kind"], f'{parameter} Łucja Київ עברית 東京 👋🏽 & + = # ? / \\ " {{x}} }}')
+        for parameter, about in custom.parameters_of("send", settings).items()
+    }
+    request = custom.build_request(SurveyCall("custom", "send", values), settings, "send", {})
+    sent = [unquote(part) for part in urlsplit(request.url()).path.split("/")]
+    sent += [value for _, value in parse_qsl(urlsplit(request.url()).query)]
+    assert set(values.values()) <= {*sent, *leaves(body_of(request))}
+
+
+def leaves(document: Any) -> Iterator[str]:
+    if isinstance(document, dict | list):
+        for value in document.values() if isinstance(document, dict) else document:
+            yield from leaves(value)
+    else:
+        yield str(document)
 
 
 def test_alchemer_gets_its_credentials_in_the_query_and_shows_none() -> None:

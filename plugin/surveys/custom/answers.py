@@ -130,22 +130,34 @@ def problems_of(rows: Sequence[Row]) -> Iterator[tuple[int, str]]:
 
 
 def _row_problems(row: Row) -> Iterator[str]:
+    accepts, look = row["means"] == "accepted", row["look"]
     reasons = MEANINGS[row["means"]]
     if row.get("reason") and row["reason"] not in reasons:
         yield f"`{row['means']}` goes with one of these reasons: {', '.join(reasons)}."
     if "after" in row and row["means"] != "retry":
         yield "`after` is for `retry` only."
-    if "reference" in row and row["means"] != "accepted":
+    if "reference" in row and not accepts:
         yield "`reference` is for `accepted` only."
-    if row["means"] == "accepted" and not row["look"] and not row["status_is_enough"]:
+    if accepts and not (row["status_is_enough"] or any(map(_finds_something, look))):
         yield (
-            "would take any such answer as success, also a page of somebody else's; look at something in it, or set "
+            "would take any such answer as success, also a page of somebody else's; look for something in it, or set "
             "status_is_enough where this vendor answers without a body."
         )
-    if row["means"] != "accepted" and not row["look"] and "status" not in row:
+    if not (accepts or look or "status" in row):
         yield "names neither a status nor anything to look at, so it would fit every answer."
-    for look in row["look"]:
-        if sum(name in look for name in ("is", "contains", "present")) != 1:
-            yield "each entry of `look` needs exactly one of is, contains and present."
-        if "at" in look and "header" in look:
-            yield "an entry of `look` is about `at` or about a `header`, not both."
+    for one in look:
+        yield from _look_problems(one)
+
+
+def _finds_something(look: Mapping[str, Any]) -> bool:
+    """Whether it holds only for an answer with something of its own in it; that there is a body says little."""
+    return "is" in look or "contains" in look or (look.get("present", False) and ("at" in look or "header" in look))
+
+
+def _look_problems(look: Mapping[str, Any]) -> Iterator[str]:
+    if sum(name in look for name in ("is", "contains", "present")) != 1:
+        yield "each entry of `look` needs exactly one of is, contains and present."
+    if "" in (look.get("is"), look.get("contains")):
+        yield "an entry of `look` compares with nothing."
+    if "at" in look and "header" in look:
+        yield "an entry of `look` is about `at` or about a `header`, not both."

@@ -34,6 +34,9 @@ _OWN_HEADERS: Final = frozenset(
     }
 )
 
+#: How deep a JSON document may be nested.
+_DEEPEST: Final = 20
+
 _PATH_IN_ANSWER: Final = "Names and positions with dots between: `data.0.id`."
 
 
@@ -116,8 +119,8 @@ class Answer(StrictSchema):
 class JsonText(Text):
     """A JSON document, written as text. Loads as the document."""
 
-    default_error_messages = {  # noqa: RUF012
-        "json": "must be a JSON document written as text, and is not: line {line}, column {column}. "
+    default_error_messages = {  # noqa: RUF012  # marshmallow reads it from the class
+        "json": "must be a JSON document written as text, and is not{where}. "
         "In YAML it stands in quotes or behind `|`.",
         "deep": "is nested too deeply.",
     }
@@ -125,11 +128,30 @@ class JsonText(Text):
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         text = super()._deserialize(value, attr, data, **kwargs)
         try:
-            return json.loads(text)
+            document = json.loads(text, parse_constant=_refuse_constant)
         except json.JSONDecodeError as error:
-            raise self.make_error("json", line=error.lineno, column=error.colno) from None
+            raise self.make_error("json", where=f": line {error.lineno}, column {error.colno}") from None
+        except ValueError:
+            raise self.make_error("json", where="") from None
         except RecursionError:
             raise self.make_error("deep") from None
+        if _depth(document) > _DEEPEST:
+            raise self.make_error("deep")
+        return document
+
+
+def _refuse_constant(name: str) -> None:
+    """Python reads and writes NaN and Infinity, which JSON does not know."""
+    raise ValueError(name)
+
+
+def _depth(document: Any) -> int:
+    level, depth = [document], 0
+    while level:
+        groups = [entry for entry in level if isinstance(entry, dict | list)]
+        level = [inner for group in groups for inner in (group.values() if isinstance(group, dict) else group)]
+        depth += 1
+    return depth
 
 
 def _templates(label: str, help: str, **kwargs: Any) -> Named:  # noqa: A002  # the word that forms use
