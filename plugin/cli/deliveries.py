@@ -142,6 +142,8 @@ def _draft_lines(draft: Draft) -> list[str]:
     lines = [f"{draft.event.kind} {draft.event.subject or ''}".rstrip()]
     if draft.before is not None:
         lines.append(f"  It has come before (receipt {draft.before.trigger_id}), so nothing more is done.")
+    if draft.thin:
+        lines.append("  The message does not say all; its source would be asked for the rest before the rules decide.")
     for planned in draft.planned:
         verdict = planned.verdict
         lines.append(f"  {verdict.rule or '(no rule)'}: {verdict.decision} - {verdict.cause.sentence}")

@@ -237,6 +237,8 @@ _BY_EVENT: Final[Sequence[Executable]] = (
     .where(_among(events.c.id))
     .values(
         sender_id=None,
+        # What it waited for is asked no more.
+        waits=False,
         notes=[],
         subject=_unless_personal(events.c.subject),
         vendor_kind=func.coalesce(_unless_personal(events.c.vendor_kind), ""),

@@ -72,6 +72,12 @@ def test_a_source_says_what_it_is_and_what_it_gives(name):
 
 
 @every_source
+def test_a_source_that_can_be_asked_for_more_says_where_and_what_an_answer_means(name):
+    parts = ("lookup", "lookup_origins", "complete")
+    assert {hasattr(source(name), part) for part in parts} in ({True}, {False})
+
+
+@every_source
 def test_a_form_can_be_drawn_of_the_credentials(name):
     found = dict(all_fields(source(name).SOURCE.credentials()))
     assert found

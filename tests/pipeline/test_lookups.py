@@ -156,6 +156,16 @@ def test_a_thin_event_is_kept_and_its_sender_told_that_it_is_pending(thin, helpd
     assert thin.deliveries() == []
 
 
+def test_a_dry_run_says_that_more_would_be_asked_and_asks_nothing(thin, helpdesk):
+    request = InboundRequest("POST", "", {"authorization": "Bearer thin-token"}, b'{"id": "35"}')
+
+    [draft] = thin.parts.acceptor.dry_run(thin.source("thin"), request)
+
+    assert (draft.thin, draft.pending, list(draft.planned)) == (True, True, [])
+    assert helpdesk.asked == []
+    assert thin.counts()["errands"] == 0
+
+
 def test_an_event_that_says_enough_is_planned_as_it_comes_in(thin, helpdesk):
     acceptance = send(thin, email="ada@example.com")
 
@@ -374,7 +384,9 @@ def test_a_person_who_was_forgotten_meanwhile_is_not_completed(hand, thin):
     hand.claim(finished, free=0)
     thin.work()
 
-    assert only_event(thin, acceptance).event.values == {}
+    record = only_event(thin, acceptance)
+    assert (record.event.values, record.event.planned) == ({}, True)
+    assert [one.detail for one in record.verdicts] == ["It has been removed meanwhile."]
     assert thin.deliveries() == []
     assert open_errands(thin) == []
 
