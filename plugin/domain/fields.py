@@ -5,11 +5,13 @@ Each field's metadata carries `label`, `help`, `example` and `secret`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from marshmallow import Schema, ValidationError, fields, validate
 
+from plugin.domain.survey_call import origin_of
 from plugin.redaction import Secret
 
 
@@ -87,6 +89,34 @@ class Choice(Text):
     def __init__(self, choices: Mapping[str, str], **kwargs: Any) -> None:
         one_of = validate.OneOf(list(choices), error="must be one of: {choices}.")
         super().__init__(checks=[one_of], metadata={"choices": dict(choices)}, **kwargs)
+
+
+class Origin(Text):
+    """Where a vendor or a source's own API is called: scheme, host and optional port. Loads as `origin_of` writes it.
+
+    Only its form is checked here. Whether a vendor may be called there depends on Vendor.origins and on the operator's
+    EXTRA_VENDOR_ORIGINS, so that is checked where a tenant's file is saved, for settings named `origin` or
+    `<something>_origin`, and once more by the outbound door. suggestions: known origins, for the form.
+    """
+
+    default_error_messages = {  # noqa: RUF012  # marshmallow reads it from the class
+        "origin": "must be scheme and host alone, such as https://www.example.com.",
+    }
+
+    def __init__(self, suggestions: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(metadata={"suggestions": tuple(suggestions)}, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if not text:
+            return text
+        try:
+            origin = origin_of(text)
+        except ValueError as error:
+            raise self.make_error("origin") from error
+        if urlsplit(text)._replace(scheme="", netloc="").geturl() not in {"", "/"}:
+            raise self.make_error("origin")
+        return origin
 
 
 class SecretText(Text):

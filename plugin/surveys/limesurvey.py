@@ -15,13 +15,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
-from plugin.domain.fields import SecretText, StrictSchema, Text
+from plugin.domain.fields import Origin, SecretText, StrictSchema, Text
 from plugin.domain.outcome import Accepted, NextRequest, Outcome, Reason, Rejected, RetryLater, Uncertain
 from plugin.domain.survey_call import OutboundRequest, OutboundResponse, SurveyCall
 from plugin.redaction import Secret
 from plugin.surveys.base import ANY_PUBLIC_HTTPS, Call, PastedUrl, Recognised, Settings, Step, Vendor
 from plugin.surveys.base.answers import clean_words, outcome_for_status, read_object, words_of
-from plugin.surveys.base.fields import Email, FreeText, Language, Origin, WholeNumber, filled
+from plugin.surveys.base.fields import Email, FreeText, Language, WholeNumber, filled
 
 #: Where RemoteControl answers, unless the server's address rules say otherwise.
 PATH: Final = "/index.php/admin/remotecontrol"

@@ -12,13 +12,13 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any, Final
 
-from plugin.domain.fields import Choice, SecretText, StrictSchema, Text
+from plugin.domain.fields import Choice, Origin, SecretText, StrictSchema, Text
 from plugin.domain.outcome import Accepted, Outcome, Reason, Rejected, Uncertain
 from plugin.domain.survey_call import OutboundRequest, OutboundResponse, SurveyCall
 from plugin.redaction import Secret
 from plugin.surveys.base import Call, PastedUrl, Recognised, Settings, Step, Vendor
 from plugin.surveys.base.answers import clean_words, outcome_for_status, read_object
-from plugin.surveys.base.fields import FreeText, Language, Origin, Phone, WholeNumber
+from plugin.surveys.base.fields import FreeText, Language, Phone, WholeNumber
 
 ORIGIN: Final = "https://api.sendios.io"
 _PATH: Final = ("v1", "sms", "send", "system")

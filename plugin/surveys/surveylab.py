@@ -18,13 +18,13 @@ from urllib.parse import urlsplit
 
 from marshmallow import ValidationError, validates_schema
 
-from plugin.domain.fields import SecretText, StrictSchema, Text
+from plugin.domain.fields import Origin, SecretText, StrictSchema, Text
 from plugin.domain.outcome import Accepted, Outcome, Reason, Rejected, RetryLater, Uncertain
 from plugin.domain.survey_call import OutboundRequest, OutboundResponse, SurveyCall, origin_of
 from plugin.redaction import Secret
 from plugin.surveys.base import Call, PastedUrl, Recognised, Settings, Step, Vendor
 from plugin.surveys.base.answers import clean_words, outcome_for_status, read_object, retry_after, words_of
-from plugin.surveys.base.fields import Email, FreeText, Language, Origin, filled
+from plugin.surveys.base.fields import Email, FreeText, Language, filled
 from plugin.surveys.base.pasted import take_known
 
 #: Where api.php is documented. The button "API link" of a collector shows the one of the account.

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from marshmallow import Schema, fields
 
+from plugin import registry
 from plugin.domain.event import EventKind, is_known
 from plugin.errors import SignatureInvalid, Unreadable
 from plugin.triggers.base import InboundRequest, Source
@@ -22,7 +23,7 @@ from tests.triggers.sender import sender_of
 
 ROOT = Path(__file__).parents[2]
 RECORDINGS = ROOT / "tests/fixtures/triggers"
-SOURCES = sorted(path.stem for path in (ROOT / "plugin/triggers").glob("*.py") if path.stem != "__init__")
+SOURCES = registry.source_names()
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 every_source = pytest.mark.parametrize("name", SOURCES)

@@ -20,12 +20,12 @@ from marshmallow import Schema, ValidationError
 import plugin.sandbox
 import plugin.surveys
 from plugin import registry
-from plugin.domain.fields import Choice
+from plugin.domain.fields import Choice, Origin
 from plugin.domain.outcome import Accepted, NextRequest, Outcome, Reason, Rejected, RetryLater, Uncertain
 from plugin.domain.survey_call import OutboundRequest, OutboundResponse, SurveyCall, origin_of
 from plugin.redaction import MASK, Secret
 from plugin.surveys.base import ANY_PUBLIC_HTTPS, Call, Step
-from plugin.surveys.base.fields import Duration, Email, FreeText, Moment, Origin, Phone, WholeNumber, YesNo
+from plugin.surveys.base.fields import Duration, Email, FreeText, Moment, Phone, WholeNumber, YesNo
 
 TESTS = Path(__file__).parents[1]
 FIXTURES = TESTS / "fixtures" / "surveys"

@@ -7,7 +7,7 @@ import pytest
 from marshmallow import ValidationError
 
 from plugin.domain.delivery import DeliveryState
-from plugin.domain.fields import StrictSchema
+from plugin.domain.fields import Origin, StrictSchema
 from plugin.domain.outcome import Outcome, Reason, Rejected, RetryLater, Uncertain
 from plugin.domain.retry import decide_next
 from plugin.domain.survey_call import OutboundResponse, SurveyCall
@@ -18,7 +18,6 @@ from plugin.surveys.base.fields import (
     FreeText,
     Language,
     Moment,
-    Origin,
     Phone,
     WholeNumber,
     YesNo,

@@ -3,41 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from plugin.domain.fields import Text
-from plugin.domain.survey_call import SurveyCall, origin_of
-
-
-class Origin(Text):
-    """Where a vendor is called: scheme, host and optional port. Loads as `origin_of` writes it.
-
-    Only its form is checked here. Whether it may be called depends on Vendor.origins and on the operator's
-    EXTRA_VENDOR_ORIGINS, so that is checked where a tenant's file is saved, for settings named `origin` or
-    `<something>_origin`, and once more by the outbound door. suggestions: the vendor's known origins, for the form.
-    """
-
-    default_error_messages = {  # noqa: RUF012  # marshmallow reads it from the class
-        "origin": "must be scheme and host alone, such as https://www.example.com.",
-    }
-
-    def __init__(self, suggestions: Sequence[str], **kwargs: Any) -> None:
-        super().__init__(metadata={"suggestions": tuple(suggestions)}, **kwargs)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
-        text: str = super()._deserialize(value, attr, data, **kwargs)
-        if not text:
-            return text
-        try:
-            origin = origin_of(text)
-        except ValueError as error:
-            raise self.make_error("origin") from error
-        if urlsplit(text)._replace(scheme="", netloc="").geturl() not in {"", "/"}:
-            raise self.make_error("origin")
-        return origin
+from plugin.domain.survey_call import SurveyCall
 
 
 class FreeText(Text):

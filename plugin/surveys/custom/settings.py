@@ -9,9 +9,8 @@ from typing import Any, Final
 
 from marshmallow import ValidationError, post_load
 
-from plugin.domain.fields import Choice, Flag, Group, Named, Number, Rows, SecretText, StrictSchema, Text
+from plugin.domain.fields import Choice, Flag, Group, Named, Number, Origin, Rows, SecretText, StrictSchema, Text
 from plugin.surveys.base.described import KINDS, Described
-from plugin.surveys.base.fields import Origin
 from plugin.surveys.custom.answers import MEANINGS, problems_of
 from plugin.surveys.custom.presets import PRESETS
 from plugin.surveys.custom.slots import NAME_MESSAGE, NAME_PATTERN, Slot, slots_in

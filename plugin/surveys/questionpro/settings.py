@@ -9,8 +9,7 @@ from zoneinfo import ZoneInfo
 
 from marshmallow import ValidationError, validates_schema
 
-from plugin.domain.fields import Choice, SecretText, StrictSchema, Text
-from plugin.surveys.base.fields import Origin
+from plugin.domain.fields import Choice, Origin, SecretText, StrictSchema, Text
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from plugin.domain.fields import Choice, SecretText, StrictSchema, Text
+from plugin.domain.fields import Choice, Origin, SecretText, StrictSchema, Text
 from plugin.domain.survey_call import OutboundRequest
 from plugin.surveys.base import Settings
-from plugin.surveys.base.fields import Origin
 
 
 @dataclass(frozen=True)
