@@ -20,6 +20,7 @@ from plugin.cli import (
     replays,
     running,
     sandbox,
+    suppressions,
     tenants,
     upkeep,
 )
@@ -66,6 +67,7 @@ _MODULES = (
     pasted,
     deliveries,
     replays,
+    suppressions,
     upkeep,
     doctor,
     connectors,

@@ -51,6 +51,7 @@ def forget(tenant: str, address: str, yes: bool, search_only: bool) -> None:
         raise SurveyPluginError(
             "Calls to this person were under way meanwhile, or more came in; run the same again in a minute."
         )
+    click.echo("A wish to be sent no more invitations is kept, as a fingerprint: see survey-plugin suppression.")
     click.echo("Backups that were made before still hold the person, and so may the survey vendor.")
 
 

@@ -13,7 +13,8 @@ from plugin.domain.event import Event
 from plugin.domain.identity import Mint
 from plugin.errors import SignatureInvalid, SourceGone, StoreConflict, StoreUnavailable, TooMany, Unreadable
 from plugin.pipeline.coalesce import Coalescer
-from plugin.pipeline.draft import Draft, Setup, digest, draft_events, question_of
+from plugin.pipeline.draft import Draft, Setup, draft_events, question_of
+from plugin.pipeline.fingerprint import digest
 from plugin.pipeline.gate import Gate
 from plugin.pipeline.reading import read_events
 from plugin.pipeline.record import Acceptance, Crowded, Entry, Outdated, record

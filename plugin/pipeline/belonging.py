@@ -8,7 +8,8 @@ from typing import Final
 from sqlalchemy import Connection
 
 from plugin.domain.delivery import DeliveryState
-from plugin.pipeline.record import mark_of, tracked_mark
+from plugin.pipeline.fingerprint import mark_of
+from plugin.pipeline.record import tracked_mark
 from plugin.registry import Belonging, MatchBy
 from plugin.store.belonging import Called, by_person, by_reference, by_tracked
 

@@ -24,8 +24,9 @@ from plugin.errors import CannotBeSent, OutboundFailed, VaultError
 from plugin.outbound import Outbound
 from plugin.pipeline.credentials import load_memory, load_settings
 from plugin.pipeline.errand_task import follow_up_of
+from plugin.pipeline.suppression import honour, says_no_more
 from plugin.redaction import mask_addresses, mask_secrets
-from plugin.store import claims, connections, deliveries, lanes, learnt, leases, settling
+from plugin.store import claims, connections, deliveries, lanes, learnt, leases, settling, suppressions
 from plugin.store.claims import ClaimedRow
 from plugin.store.errands import NewErrand
 from plugin.store.learnt import LearntEvent
@@ -242,7 +243,11 @@ class Deliverer:
 
     def _settle(self, db: Connection, finished: Sequence[Finished], now: datetime) -> None:
         """The one place where what calls brought is written down, with what it tells of their connections."""
+        wishes = [item for item in finished if says_no_more(item)]
+        if wishes:
+            suppressions.hold_tenants(db, {item.row.tenant_id for item in wishes})
         applied = settling.settle(db, finished, now)
+        honour(db, wishes, now)
         learnt.add_learnt(db, [event for item in applied if (event := self._learnt(item)) is not None], now)
         for item in finished:
             self._pause_if_refused(db, item, now)

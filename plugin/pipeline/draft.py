@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -13,11 +12,13 @@ from plugin.domain.episode import Episode, same_episode
 from plugin.domain.event import Event, EventKind
 from plugin.domain.identity import Mint
 from plugin.domain.language import choose_language
+from plugin.pipeline.fingerprint import digest, person_marks
 from plugin.pipeline.plan import Circumstances, PlannedVerdict, plan_event
 from plugin.store.intake import NewTrigger
 from plugin.store.recall import KnownEvent, Memory, Question
 from plugin.store.rules import BoundRule
 from plugin.store.sources import StoredSource
+from plugin.store.suppressions import Suppression
 
 #: Characters of a status that an episode keeps; no system has names as long.
 LONGEST_STATUS: Final = 100
@@ -42,6 +43,7 @@ class Draft:
     before: the event that this one repeats, of an earlier message or of this one; then nothing is planned.
     pending: it cannot be planned as it comes in, so a worker does that; `planned` is empty.
     thin: its source has to be asked for more before that.
+    wish: of its person, to be sent no more invitations.
     """
 
     event: Event
@@ -53,6 +55,7 @@ class Draft:
     planned: Sequence[PlannedVerdict] = ()
     pending: bool = False
     thin: bool = False
+    wish: Suppression | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,8 @@ def question_of(source: StoredSource, trigger: NewTrigger, parsed: Sequence[Even
         mark=trigger.replay_mark,
         keys=[key_of(source, trigger, event, position)[0] for position, event in enumerate(parsed)],
         subjects=[event.subject for event in parsed if event.subject is not None],
+        tenant_id=source.tenant_id,
+        persons=[mark for event in parsed for mark in person_marks(source.tenant_id, event)],
         closing_marks=[event.closing_mark for event in closings if event.closing_mark is not None],
     )
 
@@ -128,15 +133,6 @@ def status_of(event: Event) -> str | None:
     """The ticket's status as the event tells it, as much of it as is kept of an episode."""
     status = event.values.get("ticket.status")
     return status[:LONGEST_STATUS] if isinstance(status, str) else None
-
-
-def digest(*parts: str | bytes | int) -> str:
-    """A fingerprint of parts that cannot run into each other."""
-    total = hashlib.sha256()
-    for part in parts:
-        raw = part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogatepass")
-        total.update(len(raw).to_bytes(8, "big") + raw)
-    return total.hexdigest()
 
 
 def key_of(source: StoredSource, trigger: NewTrigger, event: Event, position: int) -> tuple[str, timedelta]:
@@ -178,7 +174,8 @@ def _planned(draft: Draft, setup: Setup, memory: Memory, mint: Mint) -> Draft:
         # What happened, and which closing it is, is known only when the source has told the rest.
         return replace(draft, pending=True, thin=True)
     event, source = with_language(draft.event, setup.source.language, setup.language), setup.source
-    draft = replace(draft, event=event)
+    wish = memory.wish_of(person_marks(source.tenant_id, event))
+    draft = replace(draft, event=event, wish=wish)
     decided = decide_episode(memory, source.id, event, mint)
     if event.subject is not None and decided.episode is not None:
         memory.put_episode(source.id, event.subject, left_by(event, decided.episode))
@@ -191,5 +188,6 @@ def _planned(draft: Draft, setup: Setup, memory: Memory, mint: Mint) -> Draft:
         episode=decided.episode,
         repeated=event.kind.closes and not decided.begins,
         language=setup.source.language or setup.language,
+        wish=wish.sentence if wish is not None else None,
     )
     return replace(draft, decided=decided, planned=plan_event(event, setup.rules, around, mint.reference))

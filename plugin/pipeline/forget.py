@@ -9,7 +9,7 @@ from typing import Final
 
 from plugin.domain.identity import Mint
 from plugin.errors import NotAllowed
-from plugin.pipeline.record import mark_of
+from plugin.pipeline.fingerprint import mark_of
 from plugin.store import persons
 from plugin.store.database import Database
 from plugin.store.persons import KINDS, Traces, Wanted

@@ -29,6 +29,7 @@ from plugin.pipeline.plan import Circumstances, PlannedVerdict, plan_event
 from plugin.pipeline.record import new_delivery, stored_verdict
 from plugin.pipeline.rereading import MessageGone, Messages, read_again, with_inherited
 from plugin.pipeline.setups import read_setup
+from plugin.pipeline.suppression import invites, wish_of_person
 from plugin.store import deliveries, intake, planning, restored, tenants
 from plugin.store.belonging import Called
 from plugin.store.database import Database
@@ -161,7 +162,7 @@ class Planner:
         planned = PlannedEvent(
             stored.id, stored.parent_delivery_id, stored.depth, stored.episode_id, stored.subject or full.subject
         )
-        verdicts = self._ask_rules(setup, origin, full, stored.depth, _episode(origin))
+        verdicts = self._ask_rules(db, setup, origin, full, stored.depth, _episode(origin))
         came_at = stored.happened_at if stored.is_learnt and stored.happened_at is not None else origin.received_at
         return _Plan(origin, full, verdicts, came_at, tenant_id, planned, setup.version)
 
@@ -181,23 +182,25 @@ class Planner:
         depth, episode = parent.event.depth + 1, _episode(parent)
         known = planning.kinds_reported(db, [called.id])[called.id]
         if is_news(event.kind, known):
-            verdicts = self._ask_rules(setup, origin, full, depth, episode)
+            verdicts = self._ask_rules(db, setup, origin, full, depth, episode)
         else:
             verdicts = [_verdict(Decision.NO, Cause.OVERTAKEN)]
         planned = PlannedEvent(stored.id, called.id, depth, episode.id if episode is not None else None, full.subject)
         return _Plan(origin, full, verdicts, origin.received_at, tenant_id, planned, setup.version, tell, known)
 
     def _ask_rules(
-        self, setup: Setup, origin: Origin, event: Event, depth: int, episode: Episode | None
+        self, db: Connection, setup: Setup, origin: Origin, event: Event, depth: int, episode: Episode | None
     ) -> Sequence[PlannedVerdict]:
         if depth >= DEEPEST:
             return [_verdict(Decision.NO, Cause.CHAIN_ENDED)]
+        wish = wish_of_person(db, setup.source.tenant_id, event)
         around = Circumstances(
             source=setup.source.name,
             test=_is_test(setup, origin),
             episode=episode,
             repeated=False,
             language=setup.source.language or setup.language,
+            wish=wish.sentence if wish is not None else None,
         )
         return plan_event(event, setup.rules, around, self._mint.reference)
 
@@ -241,6 +244,7 @@ class Planner:
                 if plan.origin.event.id in held
                 and plan.version in {None, versions.get(plan.tenant_id)}
                 and _still_news(plan, known)
+                and _still_wanted(db, plan)
             ]
             self._write(db, good, held)
         return [_decided(plan) for plan in good]
@@ -308,6 +312,14 @@ def _is_test(setup: Setup, origin: Origin) -> bool:
 def _episode(origin: Origin) -> Episode | None:
     event = origin.event
     return Episode(event.episode_id, event.episode_number) if event.episode_id and event.episode_number else None
+
+
+def _still_wanted(db: Connection, plan: _Plan) -> bool:
+    """Whether nobody is invited who has said meanwhile that they want no more of it."""
+    calls = [verdict.call for verdict in plan.verdicts if verdict.call is not None]
+    if not any(invites(call.bound.vendor, call.bound.rule.call) for call in calls):
+        return True
+    return wish_of_person(db, plan.tenant_id, plan.event) is None
 
 
 def _still_news(plan: _Plan, known: dict[str, list[str]]) -> bool:

@@ -49,7 +49,8 @@ class Circumstances:
     """What is known around an event.
 
     episode: which closing it is part of, if any. repeated: that closing has been planned before.
-    test: its source is in state test. language: for people whose own is unknown.
+    test: its source is in state test. language: for people whose own is unknown. wish: a sentence about who said that
+    its person wants no more invitations.
     """
 
     source: str
@@ -57,6 +58,7 @@ class Circumstances:
     episode: Episode | None
     repeated: bool
     language: str
+    wish: str | None = None
 
 
 def plan_event(
@@ -92,6 +94,8 @@ def plan_call(bound: BoundRule, event: Event, around: Circumstances, reference: 
     if call is None:
         missing = Verdict(rule.name, Decision.PROBLEM, Cause.TEMPLATE, f"{bound.vendor} has no call named {rule.call}.")
         return PlannedVerdict(missing, rule.id)
+    if call.invites and around.wish is not None:
+        return PlannedVerdict(Verdict(rule.name, Decision.NO, Cause.OPTED_OUT, around.wish), rule.id)
     schema = registry.parameters(call, rule.described)
     required = [name for name, field in schema.fields.items() if field.required]
     templates = {**call.defaults, **rule.parameters}

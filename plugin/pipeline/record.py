@@ -13,8 +13,9 @@ from plugin import registry
 from plugin.domain.event import Event, EventKind
 from plugin.domain.identity import Mint
 from plugin.domain.schedule import window_of
-from plugin.pipeline.draft import Draft, EpisodeDecision, Setup, decide_episode, digest, left_by, status_of
+from plugin.pipeline.draft import Draft, EpisodeDecision, Setup, decide_episode, left_by, status_of
 from plugin.pipeline.errand_task import lookup_of
+from plugin.pipeline.fingerprint import digest, mark_of, person_marks
 from plugin.pipeline.plan import PlannedCall, PlannedVerdict
 from plugin.registry import InboundAnswer
 from plugin.store import deliveries, errands, events, intake, tenants
@@ -171,6 +172,8 @@ class _Writer:
             raise Outdated
         if draft.before is not None:
             return self._accepted_before(draft.before.id, draft.before.kind)
+        if not draft.pending and self._memory.wish_of(person_marks(self._tenant_id, draft.event)) != draft.wish:
+            raise Outdated
         event, event_id = draft.event, draft.event_id
         episode_id = self._episode(draft)
         unit_id = episode_id if episode_id is not None and event.kind.closes else event_id
@@ -346,11 +349,6 @@ def tracked_mark(tenant_id: str, value: str) -> str:
 
 def _mark_of_value(tenant_id: str, value: object) -> str | None:
     return mark_of(tenant_id, value) if isinstance(value, str) else None
-
-
-def mark_of(tenant_id: str, address: str) -> str:
-    """What tells the person with this e-mail address or phone number from others."""
-    return digest(tenant_id, address.strip().casefold())
 
 
 def _preview(call: PlannedCall) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from plugin.errors import NotAllowed, NotFound, Unreadable
 from plugin.pipeline.plan import Circumstances, PlannedCall, PlannedVerdict, plan_call, plan_event
 from plugin.pipeline.record import marks_of, stored_verdict
 from plugin.pipeline.rereading import MessageGone, read_again, with_inherited
+from plugin.pipeline.suppression import wish_of_person
 from plugin.store import deliveries, rules, tenants
 from plugin.store.deliveries import NewDelivery
 from plugin.store.events import StoredVerdict, add_later_verdict, hold_event
@@ -119,7 +120,7 @@ def plan_replay(
     origin = _origin(db, tenant_id, made.event_id)
     bound = _bound(rules.rules_of(db, tenant_id), made.rule)
     event = _read_again(db, tenant_id, origin)
-    planned = plan_call(bound, event, _around(db, tenant_id, origin), mint.reference())
+    planned = plan_call(bound, event, _around(db, tenant_id, origin, event), mint.reference())
     return _new_delivery(mint, tenant_id, origin, event, _call_of(planned), replay_of=made.id)
 
 
@@ -155,7 +156,7 @@ def plan_event_anew(db: Connection, mint: Mint, tenant_id: str, event_id: str, r
     event = _read_again(db, tenant_id, origin)
     planned = next(
         one
-        for one in plan_event(event, all_bound, _around(db, tenant_id, origin), mint.reference)
+        for one in plan_event(event, all_bound, _around(db, tenant_id, origin, event), mint.reference)
         if one.rule_id == bound.rule.id
     )
     new = _new_delivery(mint, tenant_id, origin, event, _call_of(planned))
@@ -227,14 +228,15 @@ def _call_of(planned: PlannedVerdict) -> PlannedCall:
 # --- what comes of it -------------------------------------------------------------------------------------------------
 
 
-def _around(db: Connection, tenant_id: str, origin: Origin) -> Circumstances:
-    event = origin.event
+def _around(db: Connection, tenant_id: str, origin: Origin, read: Event) -> Circumstances:
+    event, wish = origin.event, wish_of_person(db, tenant_id, read)
     return Circumstances(
         source=origin.source,
         test=False,
         episode=Episode(event.episode_id, event.episode_number) if event.episode_id and event.episode_number else None,
         repeated=False,
         language=origin.source_language or tenants.tenant_by_id(db, tenant_id).language,
+        wish=wish.sentence if wish is not None else None,
     )
 
 

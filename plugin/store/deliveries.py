@@ -158,10 +158,12 @@ def count_waiting(db: Connection, tenant_id: str, *, rule_ids: Collection[str], 
 # --- ends that come by themselves -------------------------------------------------------------------------------------
 
 
-def cancel_waiting(db: Connection, delivery_ids: Collection[str], now: datetime) -> None:
+def cancel_waiting(
+    db: Connection, delivery_ids: Collection[str], now: datetime, reason: Reason = Reason.CANCELLED
+) -> None:
     """Cancel deliveries that wait, by id."""
     if delivery_ids:
-        cancelled = {"state": "cancelled", "reason": Reason.CANCELLED, "settled_at": now}
+        cancelled = {"state": "cancelled", "reason": reason, "settled_at": now}
         changed = db.execute(
             update(deliveries)
             .where(deliveries.c.id.in_(delivery_ids), deliveries.c.state == "scheduled")

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, bindparam, func, or_, select
 
 from plugin.domain.episode import Episode
+from plugin.store.suppressions import Suppression, wishes_of
 from plugin.store.tables import episodes, event_keys, events, triggers
 
 
@@ -24,13 +25,18 @@ class KnownEvent:
 
 @dataclass(frozen=True)
 class Question:
-    """What one message has to be compared with. mark: its replay mark. closing_marks: of its events."""
+    """What one message has to be compared with. mark: its replay mark. closing_marks: of its events.
+
+    persons: the marks of those whom they are about.
+    """
 
     source_id: str
     mark: str | None
     keys: Sequence[str]
     subjects: Sequence[str]
     closing_marks: Sequence[str]
+    tenant_id: str = ""
+    persons: Sequence[str] = ()
 
     def topics(self) -> set[tuple[str, str, str]]:
         """What this message is about; two messages without a common topic have nothing to do with each other."""
@@ -50,6 +56,7 @@ class Memory:
     _events: dict[tuple[str, str], tuple[KnownEvent, datetime]] = field(default_factory=dict)
     _latest: dict[tuple[str, str], Episode] = field(default_factory=dict)
     _marked: dict[tuple[str, str, str], Episode] = field(default_factory=dict)
+    _wishes: dict[str, Suppression] = field(default_factory=dict)
 
     def trigger(self, source_id: str, mark: str | None) -> str | None:
         """The id of the trigger that carried this replay mark."""
@@ -71,6 +78,13 @@ class Memory:
     def marked(self, source_id: str, subject: str, mark: str | None) -> Episode | None:
         """The episode that was closed under this mark."""
         return self._marked.get((source_id, subject, mark)) if mark is not None else None
+
+    def wish_of(self, marks: Iterable[str]) -> Suppression | None:
+        """The wish of a person with one of these marks to be sent no more invitations."""
+        return next((self._wishes[mark] for mark in marks if mark in self._wishes), None)
+
+    def put_wish(self, wish: Suppression) -> None:
+        self._wishes[wish.person] = wish
 
     def put_trigger(self, source_id: str, mark: str, trigger_id: str) -> None:
         self._triggers[source_id, mark] = trigger_id
@@ -100,6 +114,9 @@ def recall(db: Connection, questions: Sequence[Question]) -> Memory:
         memory.put_event(row.source_id, row.key, KnownEvent(row.id, row.trigger_id, row.kind), row.forget_at)
     for row in _found(db, _EPISODES, sources=asked_sources, subjects=subjects, marks=closing_marks or [""]):
         memory.put_episode(row.source_id, row.subject, _episode(row))
+    asking_tenants = _distinct([question.tenant_id] for question in questions)
+    for wish in wishes_of(db, asking_tenants, _distinct(question.persons for question in questions)):
+        memory.put_wish(wish)
     return memory
 
 

@@ -495,6 +495,20 @@ workers = Table(
     Column("threads", Integer, nullable=False),
 )
 
+#: People who want no more invitations, by the mark that tells them from others.
+suppressions = Table(
+    "suppressions",
+    metadata,
+    _tenant(),
+    Column("person", String(64), nullable=False),
+    Column("since", UtcTime, nullable=False),
+    # A connection's name, or who wrote it down.
+    Column("said_by", _NAME, nullable=False),
+    Column("words", Text, nullable=False),
+    Column("delivery_id", _ID),
+    PrimaryKeyConstraint("tenant_id", "person"),
+)
+
 # --- what people decided --------------------------------------------------------------------------------------------
 
 #: What people said of a delivery each time it was uncertain: `sent`, `not_sent` or `cancel`.

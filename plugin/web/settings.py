@@ -8,7 +8,14 @@ from typing import Final
 from flask import Blueprint, abort, flash, g, redirect, request, url_for
 from werkzeug import Response
 
-from plugin.web import settings_choices, settings_configuration, settings_overview, settings_pasted, settings_receipts
+from plugin.web import (
+    settings_choices,
+    settings_configuration,
+    settings_overview,
+    settings_pasted,
+    settings_receipts,
+    settings_suppressions,
+)
 from plugin.web.desk import desk
 from plugin.web.sessions import end_session, find_visit
 
@@ -21,6 +28,7 @@ blueprint.register_blueprint(settings_choices.blueprint)
 blueprint.register_blueprint(settings_configuration.blueprint)
 blueprint.register_blueprint(settings_pasted.blueprint)
 blueprint.register_blueprint(settings_receipts.blueprint)
+blueprint.register_blueprint(settings_suppressions.blueprint)
 
 
 @blueprint.before_request

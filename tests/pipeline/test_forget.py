@@ -7,8 +7,8 @@ from sqlalchemy import delete, select, update
 
 from plugin.errors import NotAllowed
 from plugin.pipeline.accept import UnreadableKept
+from plugin.pipeline.fingerprint import mark_of
 from plugin.pipeline.forget import find_person, forget_person
-from plugin.pipeline.record import mark_of
 from plugin.registry import InboundRequest
 from plugin.store import persons, sources, tenants
 from plugin.store.tables import connections, delivery_calls, event_values, metadata, trigger_bodies

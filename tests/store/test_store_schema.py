@@ -41,7 +41,7 @@ def test_the_migrations_make_every_partial_index_as_declared(empty):
 def test_migrating_makes_the_folder_and_says_what_it_did(empty):
     before, after = migrate(empty)
 
-    assert (before, after) == (None, "0005")
+    assert (before, after) == (None, "0006")
     assert empty.path.exists()
 
 
@@ -57,7 +57,7 @@ def test_only_its_owner_can_read_a_new_database(empty):
 def test_migrating_twice_is_harmless(empty):
     migrate(empty)
 
-    assert migrate(empty) == ("0005", "0005")
+    assert migrate(empty) == ("0006", "0006")
     assert schema_problem(empty) is None
 
 

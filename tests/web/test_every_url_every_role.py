@@ -18,7 +18,7 @@ OPEN = {
 WITHOUT_NAMES = {
     "settings.overview.show", "settings.configuration.show", "settings.configuration.edit",
     "settings.configuration.check", "settings.configuration.save", "settings.receipts.find", "settings.leave",
-    "settings.pasted.ask_url", "settings.pasted.show",
+    "settings.pasted.ask_url", "settings.pasted.show", "settings.suppressions.show", "settings.suppressions.change",
 }  # fmt: skip
 #: Every field that some form has, so that none is refused for the want of one.
 FORM = {"base": "1", "text": "tenant: nordic", "again": "yes"}
