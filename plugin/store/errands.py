@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Select, bindparam, case, delete, func, litera
 
 from plugin.domain.delivery import LEASE
 from plugin.store.bulk import insert_rows
+from plugin.store.planning import NewReport, add_reports
 from plugin.store.tables import connections, deliveries, delivery_calls, errands, events, reports, sources
 
 FOLLOW_UP: Final = "follow_up"
@@ -317,17 +318,17 @@ def report(
     """Keep what a follow-up has learnt about its delivery. repeat: also when the last one said the same."""
     if not repeat and db.execute(_LAST_REPORT, {"delivery": delivery_id}).scalar() == words:
         return
-    row = {
-        "id": report_id,
-        "tenant_id": tenant_id,
-        "delivery_id": delivery_id,
-        "event_id": None,
-        "kind": FOLLOW_UP,
-        "happened_at": now,
-        "received_at": now,
-        "words": words,
-    }
-    insert_rows(db, reports, [row])
+    new = NewReport(
+        id=report_id,
+        tenant_id=tenant_id,
+        delivery_id=delivery_id,
+        event_id=None,
+        kind=FOLLOW_UP,
+        happened_at=now,
+        received_at=now,
+        words=words,
+    )
+    add_reports(db, [new])
 
 
 _WAITING: Final = (

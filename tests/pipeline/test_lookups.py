@@ -18,6 +18,7 @@ from plugin.pipeline.forget import forget_person
 from plugin.pipeline.replay import replay_delivery
 from plugin.registry import InboundRequest
 from plugin.store import errands
+from plugin.store.restored import hold_unplanned
 from plugin.store.tables import errands as errand_rows
 from tests.acme import ACME, verdicts
 from tests.answering import Answer, Answering
@@ -389,6 +390,17 @@ def test_a_person_who_was_forgotten_meanwhile_is_not_completed(hand, thin):
     assert [one.detail for one in record.verdicts] == ["It has been removed meanwhile."]
     assert thin.deliveries() == []
     assert open_errands(thin) == []
+
+
+def test_what_an_event_of_a_database_put_back_from_a_backup_asks_for_is_held(thin):
+    send(thin)
+    with thin.parts.database.write() as db:
+        hold_unplanned(db, thin.tenant.id)
+
+    thin.work()
+
+    assert (thin.delivery().state, thin.delivery().reason) == ("uncertain", "restored")
+    assert thin.vendor.received == []
 
 
 def test_an_event_whose_source_was_removed_waits_no_longer(thin, helpdesk):
