@@ -166,9 +166,15 @@ def test_a_subject_arrives_as_it_was_written(load_trigger):
     assert event.values["ticket.title"] == 'He said "fire" 🔥\nsecond line\\ & <b>žluťoučký</b> кінь'
 
 
-def test_an_unescaped_quote_is_told_with_its_place(load_trigger):
-    with pytest.raises(Unreadable, match=r"line 2, column 47.*quote"):
-        zendesk.parse(load_trigger("zendesk", "unreadable_unescaped_subject"))
+def test_an_unescaped_quote_is_put_right_where_it_stands_last(load_trigger):
+    [event] = zendesk.parse(load_trigger("zendesk", "ticket_closed_unescaped_subject"))
+    assert (event.subject, event.values["ticket.title"]) == ("ticket:35436", 'He said "fire"')
+    assert "ticket.title holds a quotation mark as it was typed" in event.notes[0]
+
+
+def test_an_unescaped_quote_is_told_with_its_place_where_the_rest_could_belong_to_the_text(load_trigger):
+    with pytest.raises(Unreadable, match=r"line 2, column 32.*quote"):
+        zendesk.parse(load_trigger("zendesk", "unreadable_unescaped_subject_before_the_id"))
 
 
 def test_a_test_call_without_a_body_is_a_ping(load_trigger):

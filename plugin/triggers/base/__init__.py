@@ -1,7 +1,8 @@
 """What every trigger source declares, and the request it reads.
 
 Beside it stand the tools a source is made of: `proof` (who sent this), `message` (a body in our own names), `json_body`
-(checked JSON), `times` and `recording` (requests kept in files).
+(checked JSON), `templated_json` and `mended_json` (JSON with slips whose meaning is certain), `times` and `recording`
+(requests kept in files).
 """
 
 from __future__ import annotations

@@ -24,7 +24,8 @@ from plugin.domain.event import (
 )
 from plugin.errors import Unreadable
 from plugin.triggers.base import InboundRequest
-from plugin.triggers.base.json_body import read_json, storable
+from plugin.triggers.base.json_body import storable
+from plugin.triggers.base.templated_json import read_templated_json
 from plugin.triggers.base.times import read_time
 
 #: How many events one request, and how many fields one form may hold.
@@ -56,6 +57,7 @@ def read_message(
     kinds: Collection[EventKind],
     id_headers: Sequence[str] = (),
     aliases: Mapping[str, str] | None = None,
+    typed_last: Collection[str] = (),
 ) -> list[Event]:
     """The events in a message written in our placeholder names, nested or dotted.
 
@@ -65,12 +67,13 @@ def read_message(
     kinds: what this source can give; a message that names another kind gives an event of kind `unsupported`.
     id_headers: where the sender puts its event id, in lower case, tried before `webhook-id` and `idempotency-key`.
     aliases: the sender's own spelling of a placeholder, and ours.
+    typed_last: the names that end the bodies which we give out for this source: see `read_templated_json`.
     Raises Unreadable.
     """
     body = request.body.lstrip().removeprefix(codecs.BOM_UTF8).strip()
     if not body and not request.query:
         return []
-    document = _read_body(request, body) if body else _read_form(request.query)
+    document, mended = _read_body(request, body, typed_last) if body else _read_form(request.query, typed_last)
     messages = document if isinstance(document, list) else [document]
     if len(messages) > MAX_EVENTS:
         raise Unreadable(f"The list holds {len(messages)} events, and at most {MAX_EVENTS} are taken in one request.")
@@ -79,27 +82,31 @@ def read_message(
     header_id = _header_id(request, (*id_headers, "webhook-id", "idempotency-key"))
     several = len(messages) > 1
     return [
-        _read_event(message, kinds, aliases or {}, f"{header_id}-{number}" if header_id and several else header_id)
+        _read_event(
+            message, kinds, aliases or {}, f"{header_id}-{number}" if header_id and several else header_id, mended
+        )
         for number, message in enumerate(messages, start=1)
     ]
 
 
 # --- the body -------------------------------------------------------------------------------------------------------
 
+#: A document, and what was put right in it.
+_Read = tuple[Any, tuple[str, ...]]
+
 _BEGINS_LIKE_A_FORM: Final = re.compile(rb"[\w.%+-]+=")
 
 
-def _read_body(request: InboundRequest, body: bytes) -> Any:
-    if body.startswith((b"{", b"[")):
-        return read_json(request.body)
-    if _BEGINS_LIKE_A_FORM.match(body) or "form-urlencoded" in request.headers.get("content-type", "").lower():
-        return _read_form(body.decode("utf-8", "replace"))
+def _read_body(request: InboundRequest, body: bytes, typed_last: Collection[str]) -> _Read:
+    is_form = "form-urlencoded" in request.headers.get("content-type", "").lower()
+    if not body.startswith((b"{", b"[")) and (is_form or _BEGINS_LIKE_A_FORM.match(body)):
+        return _read_form(body.decode("utf-8", "replace"), typed_last)
     if body.startswith(b"<"):
         raise Unreadable("The body is XML; let the sender use JSON or a form.")
-    return read_json(request.body)
+    return read_templated_json(request.body, typed_last)
 
 
-def _read_form(text: str) -> Any:
+def _read_form(text: str, typed_last: Collection[str]) -> _Read:
     try:
         fields = dict(parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=MAX_FIELDS))
     except ValueError:
@@ -107,15 +114,19 @@ def _read_form(text: str) -> Any:
     [*values] = fields.values()
     if len(values) == 1 and values[0].lstrip().startswith(("{", "[")):
         # Some senders know only forms, and put the JSON they were given into a single field.
-        return read_json(values[0].encode("utf-8", "replace"))
-    return storable(fields)
+        return read_templated_json(values[0].encode("utf-8", "replace"), typed_last)
+    return storable(fields), ()
 
 
 # --- one event ------------------------------------------------------------------------------------------------------
 
 
 def _read_event(
-    message: Mapping[str, Any], kinds: Collection[EventKind], aliases: Mapping[str, str], fallback_id: str | None
+    message: Mapping[str, Any],
+    kinds: Collection[EventKind],
+    aliases: Mapping[str, str],
+    fallback_id: str | None,
+    mended: Sequence[str],
 ) -> Event:
     sent = _in_our_spelling(dict(_flatten(message)), aliases)
     root = next((root for root in _DEFAULT_KINDS if _speaks_of(root, message)), "")
@@ -130,6 +141,7 @@ def _read_event(
     values = {name: value for name, value in {**tidied.values, **ours_to_say}.items() if value and is_known(name)}
     mark = _closing_mark(sent, root)
     notes = [
+        *mended,
         *_notes_on_event(kind, word, root),
         *_notes_on_times(sent, root, time_given="event.time" in tidied.values, time=time, mark=mark),
         *_notes_on_values(sent, tidied.values),

@@ -1,0 +1,171 @@
+"""JSON that a body template broke: a value went into it as it was, with a quotation mark, a backslash or a line break.
+
+Such a message is put right only where one reading of it exists. What is known besides the message is that the names in
+it come from the template, and which values people type as they like; all others hold no quotation marks.
+
+This is not `mended_json`: there marks are missing, here there are too many, and whoever takes both for possible has no
+certain reading left.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, zip_longest
+from typing import Any, Final
+
+from plugin.domain.event import CATALOGUE
+from plugin.errors import Unreadable
+from plugin.triggers.base.json_body import MAX_DEPTH, read_json
+
+#: The names that end every body which we give out, after its last value.
+_SENT_FOR: Final = frozenset({"sent_for", "sent_for.tenant", "sent_for.source"})
+
+#: Values that customers type: these alone can hold what looks like a part of the message.
+_TYPED: Final = frozenset(
+    {
+        "ticket.title",
+        "ticket.organization.name",
+        "crm.name",
+        "person.name",
+        *(
+            f"{who}.{leaf}"
+            for who in ("ticket.requester", "chat.visitor")
+            for leaf in ("name", "first_name", "last_name")
+        ),
+    }
+)
+_SAFE: Final = frozenset({*CATALOGUE, "event", "ticket.closed_at", "chat.ended_at", "chat.thread_id"}) - _TYPED
+
+#: No template has more names, nor longer ones.
+_MAX_MEMBERS: Final = 1000
+_MAX_NAME: Final = 200
+_BEHIND_A_VALUE: Final = "} \t\r\n"
+
+# Each brace and each comma is looked at by itself, so that no name of the template can be missed; what looks like a
+# name may stand in a text all the same.
+_NAME: Final = re.compile(r'[{,](?=\s*+"((?:[^"\\\x00-\x1f]|\\.)*+)"(\s*+:\s*+))')
+_PLACEHOLDER: Final = re.compile(r"\{\{[^{}\"]*\}\}|#\{[^{}\"]*\}|\{\$[^{}\"]*\}")
+_ESCAPE: Final = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
+_CONTROL: Final = re.compile(r"[\x00-\x1f]")
+
+
+def read_templated_json(body: bytes, typed_last: Collection[str] = ()) -> tuple[Any, tuple[str, ...]]:
+    """The document in `body`, and a sentence for the receipt on each value that the template broke.
+
+    typed_last: the names that end the bodies of this source, before `sent_for`, because customers type their values.
+    In a body that ends otherwise, one such value is put right, where nothing but `sent_for` follows it.
+    Raises Unreadable, about the message as it came, for what is not JSON and has no reading or more than one.
+    """
+    try:
+        return read_json(body), ()
+    except Unreadable as refusal:
+        try:
+            mended, notes = _mend(body, frozenset(typed_last))
+            return read_json(mended.encode()), notes
+        except (_Uncertain, Unreadable):
+            raise refusal from None
+
+
+class _Uncertain(Exception):
+    """A signal inside this module."""
+
+
+@dataclass(frozen=True)
+class _Member:
+    """What looks like a name, and what stands behind it up to the next one, where its value is looked for."""
+
+    path: str
+    head: str
+    value: str
+    behind: str
+
+    @property
+    def is_typed(self) -> bool:
+        return self.path not in _SAFE and self.value.startswith(('"', "["))
+
+
+def _mend(body: bytes, typed_last: frozenset[str]) -> tuple[str, tuple[str, ...]]:
+    try:
+        text = body.lstrip().removeprefix(codecs.BOM_UTF8).decode().strip()
+    except UnicodeDecodeError:
+        raise _Uncertain from None
+    members = list(_members(text))
+    _require_one_reading(members, typed_last)
+    pieces: list[str] = []
+    notes: list[str] = []
+    for member in members:
+        value, slip = _mended_value(member)
+        pieces += (member.head, value, member.behind)
+        if slip:
+            notes.append(f"The message was not quite JSON, but its meaning is certain: {member.path} holds {slip}.")
+    return "".join(pieces), tuple(notes)
+
+
+def _members(text: str) -> Iterator[_Member]:
+    names = list(islice(_NAME.finditer(text), _MAX_MEMBERS + 1))
+    if not names or names[0].start() != 0 or len(names) > _MAX_MEMBERS:
+        raise _Uncertain
+    around: list[str] = []
+    for name, following in zip_longest(names, names[1:]):
+        end = following.start() if following else len(text)
+        path, rest = ".".join([*around, name[1]]), text[name.end(2) : end]
+        opens = following is not None and following[0] == "{"
+        if len(around) >= MAX_DEPTH or len(name[1]) > _MAX_NAME or "\\" in name[1] or (opens and rest.strip()):
+            raise _Uncertain
+        if opens:
+            around.append(name[1])
+            value, behind = "", rest
+        else:
+            value, behind = _split(rest)
+            del around[max(0, len(around) - behind.count("}")) :]
+        yield _Member(path, text[name.start() : name.end(2)], value, behind)
+
+
+def _split(rest: str) -> tuple[str, str]:
+    """A value, and the brackets behind it. A text ends with the last quotation mark before the next name."""
+    if placeholder := _PLACEHOLDER.match(rest):
+        end = placeholder.end()
+    elif rest.startswith('"'):
+        end = rest.rfind('"') + 1
+    else:
+        end = len(rest.rstrip(_BEHIND_A_VALUE))
+    return rest[:end], rest[end:]
+
+
+def _require_one_reading(members: Sequence[_Member], typed_last: frozenset[str]) -> None:
+    """Everything behind the first value that a customer types could be a part of it.
+
+    It cannot be one where these are just the names that the template is known to have there: were they typed, then the
+    template's own would stand behind them, and there would be more names than it has.
+    """
+    paths = [member.path for member in members]
+    typed = [number for number, member in enumerate(members) if member.is_typed]
+    before = set(paths[: typed[0] + 1]) if typed else set(paths)
+    behind = frozenset(paths) - before
+    possible = {frozenset(), _SENT_FOR - before, (_SENT_FOR | typed_last) - before}
+    if len(set(paths)) != len(paths) or behind not in possible:
+        raise _Uncertain
+
+
+def _mended_value(member: _Member) -> tuple[str, str]:
+    """A value as JSON, and what was wrong with it."""
+    value = member.value
+    if _PLACEHOLDER.fullmatch(value):
+        return json.dumps(value), "a placeholder without quotation marks"
+    if not member.is_typed or value.startswith("["):
+        return value, ""
+    content = value[1:-1]
+    # Whether the sender writes JSON's escapes is exactly what is not known any more.
+    if len(value) < 2 or _ESCAPE.search(content):
+        raise _Uncertain
+    slips = {
+        "a quotation mark": '"' in content,
+        "a backslash": "\\" in content,
+        "a line break or tab": _CONTROL.search(content) is not None,
+    }
+    slip = " and ".join(name for name, there in slips.items() if there)
+    return json.dumps(content, ensure_ascii=False), f"{slip} as it was typed" if slip else ""
