@@ -12,6 +12,7 @@ from plugin import registry
 from plugin.domain.delivery import LIVE_STATES, RESOLUTION_SENTENCES, DeliveryState, Resolution
 from plugin.domain.event import EventKind
 from plugin.domain.outcome import REASON_SENTENCES, Reason
+from plugin.domain.standing import report_label, standing_sentence
 from plugin.domain.verdict import Cause
 from plugin.redaction import mask_addresses
 from plugin.store.connections import Pause
@@ -56,6 +57,13 @@ def _event_lines(record: EventRecord, zone: ZoneInfo) -> Iterator[str]:
     event = record.event
     closing = f", closing number {event.episode_number}" if event.episode_number else ""
     yield f"  {EventKind(event.kind).label}: {event.subject or 'of something without an id'}{closing}"
+    if record.parent is not None:
+        told = "told by the call of" if event.is_learnt else "belongs to"
+        parent = record.parent
+        yield f"    {told} delivery {parent.delivery_id} of receipt {parent.receipt_id}"
+        yield f"      {parent.rule}: {parent.connection}, reference {parent.reference}"
+    if record.is_unplanned:
+        yield "    waits for a worker, which asks the rules"
     for note in event.notes:
         yield f"    note: {note}"
     if record.lookup is not None:
@@ -101,6 +109,7 @@ def _delivery_lines(record: DeliveryRecord, zone: ZoneInfo) -> Iterator[str]:
     for decided in record.resolutions:
         said = RESOLUTION_SENTENCES[Resolution(decided.resolution)]
         yield f"      decided at {local_time(decided.decided_at, zone)} by {decided.decided_by}: {said}"
+    yield from _report_lines(record, zone)
     if record.follow_up is not None:
         what = registry.follow_up_label(record.vendor, record.call, record.follow_up.step)
         yield from _errand_lines(what[0].lower() + what[1:], record.follow_up, zone, "      ")
@@ -115,6 +124,17 @@ def _waiting_lines(record: DeliveryRecord, zone: ZoneInfo) -> Iterator[str]:
     if step and record.state in LIVE_STATES:
         what = "in doubt is" if record.state == DeliveryState.UNCERTAIN else "it has come to"
         yield f"      {what} this step of the call: {step}"
+
+
+def _report_lines(record: DeliveryRecord, zone: ZoneInfo) -> Iterator[str]:
+    """What was told later, and how things stand by it."""
+    if record.standing:
+        yield f"      what is known since: {standing_sentence(record.standing)}"
+    for report in record.reports:
+        where = f", by receipt {report.receipt_id}" if report.receipt_id is not None else ""
+        yield f"        {local_time(report.happened_at, zone)}: {report_label(report.kind)}{where}"
+        if report.words:
+            yield f"          “{report.words}”"
 
 
 def _errand_lines(what: str, errand: OpenErrand, zone: ZoneInfo, indent: str) -> Iterator[str]:

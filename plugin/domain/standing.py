@@ -32,3 +32,13 @@ def is_news(kind: str, known: Collection[str]) -> bool:
     """Whether a report of this kind tells more than those of the `known` kinds did."""
     ladder, rank = _PLACES[kind]
     return all(_PLACES[other][1] < rank for other in known if other in _PLACES and _PLACES[other][0] == ladder)
+
+
+def report_label(kind: str) -> str:
+    """What a report of this kind tells, for people."""
+    return EventKind(kind).label if kind in _PLACES else "What the vendor says of it"
+
+
+def standing_sentence(furthest: Iterable[EventKind]) -> str:
+    """How things stand, for people: `SMS lost`; empty where nothing was reported."""
+    return ", ".join(kind.label for kind in furthest)

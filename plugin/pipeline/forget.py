@@ -105,10 +105,13 @@ class _Sum:
         self.cancelled = 0
         self._searched = self._receipts = self._under_way = 0
         self._counts: Counter[str] = Counter()
+        self._ahead: set[str] = set()
 
     def add(self, traces: Traces) -> None:
         self._searched += traces.searched
-        self._receipts += len(traces.triggers)
+        # Receipts that were counted with the page of the call that they are about come by once more.
+        self._receipts += len(traces.triggers - self._ahead)
+        self._ahead |= traces.ahead
         self._under_way += traces.under_way
         self._counts += traces.counts
 

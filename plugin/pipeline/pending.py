@@ -27,7 +27,7 @@ from plugin.pipeline.belonging import find_delivery, why_unmatched
 from plugin.pipeline.draft import Setup
 from plugin.pipeline.plan import Circumstances, PlannedVerdict, plan_event
 from plugin.pipeline.record import new_delivery, stored_verdict
-from plugin.pipeline.rereading import MessageGone, Messages, read_again, with_inherited
+from plugin.pipeline.rereading import MessageGone, Messages, ancestors, read_again, with_inherited
 from plugin.pipeline.setups import read_setup
 from plugin.pipeline.suppression import invites, wish_of_person
 from plugin.store import deliveries, intake, planning, restored, tenants
@@ -60,7 +60,8 @@ class _Plan:
     """What is to be written about one event. event: with all that it has taken over.
 
     version: of the configuration that it was planned by; None where none was asked. came_at: when it came in.
-    report: what is told of the delivery that it belongs to. known: what was reported of that delivery before.
+    before: the events that it has taken something over from. report: what is told of the delivery that it belongs to;
+    known: what was reported of that delivery before.
     """
 
     origin: Origin
@@ -70,8 +71,14 @@ class _Plan:
     tenant_id: str
     planned: PlannedEvent
     version: int | None = None
+    before: Sequence[Origin] = ()
     report: NewReport | None = None
     known: Sequence[str] = ()
+
+    @property
+    def messages(self) -> set[str]:
+        """The receipts of the messages that it was made of."""
+        return {origin.event.trigger_id for origin in (self.origin, *self.before) if origin.body is not None}
 
     @property
     def parent_id(self) -> str | None:
@@ -156,15 +163,15 @@ class Planner:
     def _plan_event(self, db: Connection, setup: Setup, origin: Origin, event: Event) -> _Plan:
         """What a call has told, or an event for which something was asked first."""
         tenant_id = setup.source.tenant_id
-        parent = parent_of(db, tenant_id, origin.event)
-        full = with_inherited(db, tenant_id, event, parent)
+        before = ancestors(db, tenant_id, parent_of(db, tenant_id, origin.event))
+        full = with_inherited(db, tenant_id, event, before)
         stored = origin.event
         planned = PlannedEvent(
             stored.id, stored.parent_delivery_id, stored.depth, stored.episode_id, stored.subject or full.subject
         )
         verdicts = self._ask_rules(db, setup, origin, full, stored.depth, _episode(origin))
         came_at = stored.happened_at if stored.is_learnt and stored.happened_at is not None else origin.received_at
-        return _Plan(origin, full, verdicts, came_at, tenant_id, planned, setup.version)
+        return _Plan(origin, full, verdicts, came_at, tenant_id, planned, setup.version, before)
 
     def _plan_report(self, db: Connection, setup: Setup, origin: Origin, event: Event) -> _Plan:
         tenant_id, stored = setup.source.tenant_id, origin.event
@@ -177,8 +184,9 @@ class Planner:
         if called is None or parent is None:
             verdicts: Sequence[PlannedVerdict] = [_verdict(Decision.NO, Cause.UNMATCHED, why_unmatched(belonging))]
             planned = PlannedEvent(stored.id, None, 0, stored.episode_id, stored.subject)
-            return _Plan(origin, event, verdicts, origin.received_at, tenant_id, planned, setup.version, tell)
-        full = with_inherited(db, tenant_id, event, parent)
+            return _Plan(origin, event, verdicts, origin.received_at, tenant_id, planned, setup.version, report=tell)
+        before = ancestors(db, tenant_id, parent)
+        full = with_inherited(db, tenant_id, event, before)
         depth, episode = parent.event.depth + 1, _episode(parent)
         known = planning.kinds_reported(db, [called.id])[called.id]
         if is_news(event.kind, known):
@@ -186,7 +194,8 @@ class Planner:
         else:
             verdicts = [_verdict(Decision.NO, Cause.OVERTAKEN)]
         planned = PlannedEvent(stored.id, called.id, depth, episode.id if episode is not None else None, full.subject)
-        return _Plan(origin, full, verdicts, origin.received_at, tenant_id, planned, setup.version, tell, known)
+        came_at = origin.received_at
+        return _Plan(origin, full, verdicts, came_at, tenant_id, planned, setup.version, before, tell, known)
 
     def _ask_rules(
         self, db: Connection, setup: Setup, origin: Origin, event: Event, depth: int, episode: Episode | None
@@ -238,11 +247,14 @@ class Planner:
             planning.hold_deliveries(db, parents)
             held = planning.hold_unplanned(db, [plan.origin.event.id for plan in plans])
             known = planning.kinds_reported(db, parents)
+            # What was forgotten meanwhile must not come back in a new delivery.
+            gone = planning.emptied_among(db, {message for plan in plans for message in plan.messages})
             good = [
                 plan
                 for plan in plans
                 if plan.origin.event.id in held
                 and plan.version in {None, versions.get(plan.tenant_id)}
+                and not plan.messages & gone
                 and _still_news(plan, known)
                 and _still_wanted(db, plan)
             ]

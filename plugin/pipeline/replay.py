@@ -18,7 +18,7 @@ from plugin.domain.verdict import Decision
 from plugin.errors import NotAllowed, NotFound, Unreadable
 from plugin.pipeline.plan import Circumstances, PlannedCall, PlannedVerdict, plan_call, plan_event
 from plugin.pipeline.record import marks_of, stored_verdict
-from plugin.pipeline.rereading import MessageGone, read_again, with_inherited
+from plugin.pipeline.rereading import MessageGone, ancestors, read_again, with_inherited
 from plugin.pipeline.suppression import wish_of_person
 from plugin.store import deliveries, rules, tenants
 from plugin.store.deliveries import NewDelivery
@@ -214,7 +214,7 @@ def _read_again(db: Connection, tenant_id: str, origin: Origin) -> Event:
         raise ReplayRefused(Refusal.FORGOTTEN if gone.emptied_for == "forgotten" else Refusal.EMPTIED) from None
     except Unreadable as error:
         raise ReplayRefused(Refusal.UNREADABLE, str(error)) from None
-    return with_inherited(db, tenant_id, event, parent_of(db, tenant_id, origin.event))
+    return with_inherited(db, tenant_id, event, ancestors(db, tenant_id, parent_of(db, tenant_id, origin.event)))
 
 
 def _call_of(planned: PlannedVerdict) -> PlannedCall:

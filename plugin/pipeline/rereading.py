@@ -64,18 +64,23 @@ def read_again(db: Connection, tenant_id: str, origin: Origin, read: Messages | 
     return Event(EventKind(origin.event.kind), time=origin.event.happened_at, values=_values(origin.event))
 
 
-def with_inherited(db: Connection, tenant_id: str, event: Event, parent: Origin | None) -> Event:
-    """The event with what it takes over from the one whose delivery it belongs to, and from those before that.
+def ancestors(db: Connection, tenant_id: str, parent: Origin | None) -> list[Origin]:
+    """The event that another one follows from, and those before it; the nearest first."""
+    found = []
+    while parent is not None:
+        found.append(parent)
+        parent = parent_of(db, tenant_id, parent.event)
+    return found
 
-    Where a message is gone by now, what it said is missing.
-    """
-    if parent is None:
-        return event
-    try:
-        before = read_again(db, tenant_id, parent)
-    except (MessageGone, Unreadable):
-        before = Event(EventKind(parent.event.kind))
-    return inherit(event, with_inherited(db, tenant_id, before, parent_of(db, tenant_id, parent.event)))
+
+def with_inherited(db: Connection, tenant_id: str, event: Event, before: Sequence[Origin]) -> Event:
+    """The event with what it takes over from its `ancestors`; where a message is gone, what it said is missing."""
+    for origin in before:
+        try:
+            event = inherit(event, read_again(db, tenant_id, origin))
+        except (MessageGone, Unreadable):
+            continue
+    return event
 
 
 def _completed(event: Event, stored: StoredEvent) -> Event:

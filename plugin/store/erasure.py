@@ -7,7 +7,7 @@ What becomes of each column that may name or describe a person, when a receipt i
 |---|---|
 | trigger_bodies (query, headers, body) | the row is deleted |
 | event_values (placeholders, unrendered) | the row is deleted |
-| delivery_calls (parameters, memory, person) | the row is deleted; without it nothing is sent any more |
+| delivery_calls (parameters, memory, person, phone, tracked) | the row is deleted; without it nothing more is sent |
 | attempts.url, .parameters, .words | emptied; method, status, outcome and times stay |
 | errands (memory, words) | the row is deleted; nothing more is asked |
 | reports.words, replay_items.detail | emptied |
@@ -223,6 +223,7 @@ _BY_EVENT: Final[Sequence[Executable]] = (
     delete(event_values).where(_among(event_values.c.event_id)),
     update(verdicts).where(_among(verdicts.c.event_id)).values(detail="", warnings=[], preview=null()),
     delete(errands).where(_among(errands.c.event_id)),
+    update(reports).where(_among(reports.c.event_id), reports.c.words != "").values(words=""),
     update(replay_items).where(_among(replay_items.c.event_id), replay_items.c.detail != "").values(detail=""),
     update(episodes)
     .where(episodes.c.id.in_(_EPISODES))

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import unquote, unquote_plus
 
-from sqlalchemy import Connection, bindparam, func, or_, select
+from sqlalchemy import Connection, bindparam, func, or_, select, union_all
 
 from plugin.store.deliveries import cancel
 from plugin.store.erasure import empty_events, empty_messages, forget_struck, rename_subjects
@@ -56,6 +56,7 @@ class Traces:
 
     searched: receipts looked through. counts: rows by KINDS. triggers: messages to be removed. events: events to be
     emptied with all that came of them; subjects: those among them that are about the person by their very subject.
+    ahead: those of the messages that came later, about calls to the person, whether they name anybody or not.
     under_way: calls to the person that were being made.
     """
 
@@ -64,6 +65,7 @@ class Traces:
     triggers: set[str] = field(default_factory=set)
     events: set[str] = field(default_factory=set)
     subjects: set[str] = field(default_factory=set)
+    ahead: set[str] = field(default_factory=set)
     under_way: int = 0
 
     def note(self, kind: str, event_id: str) -> None:
@@ -119,6 +121,7 @@ def traces_in(db: Connection, page: Page, wanted: Wanted, person: str) -> Traces
         elif trigger_id in traces.triggers:
             # The message names the person, and none of its events alone does: it may be about any of them.
             traces.events |= its_events
+    _look_at_followers(db, set(events_of), traces)
     return traces
 
 
@@ -152,6 +155,17 @@ def _look_at_calls(db: Connection, event_ids: Collection[str], wanted: Wanted, p
         if row.person == person or wanted.in_row([row.parameters, row.vendor_reference]):
             traces.note("survey calls", row.event_id)
             traces.under_way += row.state == "claimed"
+
+
+def _look_at_followers(db: Connection, page: Collection[str], traces: Traces) -> None:
+    """What follows from calls to the person is about the person as well, and so on."""
+    found = set(traces.events)
+    while found:
+        rows = db.execute(_FOLLOWERS, {"ids": sorted(found)}).all()
+        found = {row.id for row in rows} - traces.events
+        traces.events |= found
+        traces.triggers |= {row.trigger_id for row in rows}
+        traces.ahead |= {row.trigger_id for row in rows}.difference(page)
 
 
 def _is_in_message(row: Any, wanted: Wanted) -> bool:
@@ -194,6 +208,11 @@ _CALLS: Final = (
     .outerjoin(delivery_calls, delivery_calls.c.delivery_id == deliveries.c.id)
     .where(_among(deliveries.c.event_id))
 )
+_FOLLOWERS: Final = (
+    select(events.c.id, events.c.trigger_id)
+    .join(deliveries, deliveries.c.id == events.c.parent_delivery_id)
+    .where(_among(deliveries.c.event_id))
+)
 _MESSAGES: Final = (
     select(
         triggers.c.id,
@@ -213,9 +232,12 @@ _FOLLOWING: Final[Mapping[str, Any]] = {
     "attempts": select(deliveries.c.event_id, attempts.c.url, attempts.c.parameters, attempts.c.words)
     .join(attempts, attempts.c.delivery_id == deliveries.c.id)
     .where(_among(deliveries.c.event_id)),
-    "reports": select(deliveries.c.event_id, reports.c.words)
-    .join(reports, reports.c.delivery_id == deliveries.c.id)
-    .where(_among(deliveries.c.event_id)),
+    "reports": union_all(
+        select(deliveries.c.event_id, reports.c.words)
+        .join(reports, reports.c.delivery_id == deliveries.c.id)
+        .where(_among(deliveries.c.event_id)),
+        select(reports.c.event_id, reports.c.words).where(reports.c.delivery_id.is_(None), _among(reports.c.event_id)),
+    ),
     "errands": select(func.coalesce(errands.c.event_id, deliveries.c.event_id).label("event_id"), errands.c.words)
     .outerjoin(deliveries, deliveries.c.id == errands.c.delivery_id)
     .where(or_(_among(errands.c.event_id), _among(deliveries.c.event_id))),

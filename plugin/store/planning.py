@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, select, text, update
 
 from plugin.store.bulk import insert_rows
-from plugin.store.tables import deliveries, events, reports
+from plugin.store.tables import deliveries, events, reports, triggers
 
 # --- which are to be planned ------------------------------------------------------------------------------------------
 
@@ -104,6 +104,16 @@ def kinds_reported(db: Connection, delivery_ids: Collection[str]) -> dict[str, l
     for row in db.execute(_KINDS, {"ids": sorted(delivery_ids)}) if delivery_ids else ():
         found[row.delivery_id].append(row.kind)
     return found
+
+
+_EMPTIED: Final = select(triggers.c.id).where(
+    triggers.c.id.in_(bindparam("ids", expanding=True)), triggers.c.emptied_at.is_not(None)
+)
+
+
+def emptied_among(db: Connection, trigger_ids: Collection[str]) -> set[str]:
+    """Those of these receipts whose message was removed."""
+    return set(db.execute(_EMPTIED, {"ids": sorted(trigger_ids)}).scalars())
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case, func, or_, select
 
 from plugin.domain.delivery import DeliveryState
+from plugin.domain.event import EventKind
 from plugin.domain.evidence import LOST, UNCERTAIN, evidence
+from plugin.domain.standing import standing
 from plugin.store import errands
 from plugin.store.connections import Pause
 from plugin.store.errands import OpenErrand
@@ -35,6 +37,7 @@ from plugin.store.tables import (
 NOTHING_SENT: Final = "nothing sent"
 PROBLEM: Final = "problem"
 PARKED: Final = "parked"
+UNMATCHED: Final = "unmatched"
 
 
 @dataclass(frozen=True)
@@ -64,16 +67,25 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Report:
+    """What was told of a delivery later. receipt_id: of the message that told it; None for what we asked for.
+
+    kind: of the event, or `follow_up`. words: the sender's.
+    """
+
     kind: str
     happened_at: datetime
+    received_at: datetime
     words: str
+    event_id: str | None
+    receipt_id: str | None
 
 
 @dataclass(frozen=True)
 class DeliveryRecord:
     """A delivery with its history. parked: it waits behind a paused connection; pause: why that makes no calls.
 
-    follow_up: what the vendor is still to be asked about it, after its end.
+    follow_up: what the vendor is still to be asked about it, after its end. standing: how things stand by all that was
+    reported, as kinds of events: for each way that the invitation went, the furthest.
     """
 
     id: str
@@ -100,6 +112,7 @@ class DeliveryRecord:
     attempts: Sequence[Attempt]
     resolutions: Sequence[Resolved]
     reports: Sequence[Report]
+    standing: Sequence[EventKind] = ()
     follow_up: OpenErrand | None = None
 
     @property
@@ -115,13 +128,33 @@ class DeliveryRecord:
 
 
 @dataclass(frozen=True)
+class Parent:
+    """The delivery that an event belongs to, and the receipt on which it stands."""
+
+    delivery_id: str
+    receipt_id: str
+    rule: str
+    connection: str
+    reference: str
+
+
+@dataclass(frozen=True)
 class EventRecord:
-    """lookup: what its source is still to be asked before the rules decide about it."""
+    """lookup: what its source is still to be asked before the rules decide about it.
+
+    parent: the delivery that it belongs to; for a report, and for what a call has told.
+    """
 
     event: StoredEvent
     verdicts: Sequence[StoredVerdict]
     deliveries: Sequence[DeliveryRecord]
     lookup: OpenErrand | None = None
+    parent: Parent | None = None
+
+    @property
+    def is_unplanned(self) -> bool:
+        """Whether it waits for nothing but a worker, which plans it."""
+        return not self.event.planned and self.lookup is None
 
 
 @dataclass(frozen=True)
@@ -212,10 +245,23 @@ def receipt(db: Connection, tenant_id: str, receipt_id: str) -> Receipt | None:
                 verdicts_of(db, tenant_id, event.id),
                 deliveries_of_event(db, tenant_id, event.id),
                 None if event.planned else errands.lookup_of(db, tenant_id, event.id),
+                _parent(db, tenant_id, event.parent_delivery_id) if event.parent_delivery_id is not None else None,
             )
             for event in events_of(db, tenant_id, receipt_id)
         ],
     )
+
+
+def _parent(db: Connection, tenant_id: str, delivery_id: str) -> Parent | None:
+    query = (
+        select(deliveries.c.id, events.c.trigger_id, rules.c.name, connections.c.name, deliveries.c.reference)
+        .join(events, events.c.id == deliveries.c.event_id)
+        .join(rules, rules.c.id == deliveries.c.rule_id)
+        .join(connections, connections.c.id == deliveries.c.connection_id)
+        .where(deliveries.c.tenant_id == tenant_id, deliveries.c.id == delivery_id)
+    )
+    row = db.execute(query).one_or_none()
+    return Parent(*row) if row is not None else None
 
 
 def owner_of(db: Connection, receipt_or_reference: str) -> tuple[str, str] | None:
@@ -332,6 +378,7 @@ def _records(db: Connection, query: Select[Any]) -> list[DeliveryRecord]:
             attempts=made.get(row["id"], []),
             resolutions=decided.get(row["id"], []),
             reports=told.get(row["id"], []),
+            standing=standing(report.kind for report in told.get(row["id"], [])),
             follow_up=followed.get(row["id"]),
         )
         for row in rows
@@ -366,11 +413,18 @@ def _attempts(db: Connection, ids: Sequence[str]) -> dict[str, list[Attempt]]:
 
 def _reports(db: Connection, ids: Sequence[str]) -> dict[str, list[Report]]:
     found: dict[str, list[Report]] = {}
-    query = select(reports.c.delivery_id, reports.c.kind, reports.c.happened_at, reports.c.words)
+    query = select(
+        reports.c.delivery_id,
+        reports.c.kind,
+        reports.c.happened_at,
+        reports.c.received_at,
+        reports.c.words,
+        reports.c.event_id,
+        events.c.trigger_id,
+    ).outerjoin(events, events.c.id == reports.c.event_id)
     for some in _batches(ids):
-        for delivery_id, *rest in db.execute(
-            query.where(reports.c.delivery_id.in_(some)).order_by(reports.c.happened_at)
-        ):
+        rows = db.execute(query.where(reports.c.delivery_id.in_(some)).order_by(reports.c.happened_at, reports.c.id))
+        for delivery_id, *rest in rows:
             found.setdefault(delivery_id, []).append(Report(*rest))
     return found
 
@@ -394,7 +448,8 @@ def find_receipts(
     """Receipts of a tenant, the newest first.
 
     text: a ticket's, chat's or record's id, the sender's event id, a delivery's reference or a receipt's id.
-    state: a delivery's state, or PARKED, PROBLEM, NOTHING_SENT. before: the last receipt id of the page before.
+    state: a delivery's state, or PARKED, PROBLEM, NOTHING_SENT, UNMATCHED. before: the last receipt id of the page
+    before.
     """
     query = select(triggers.c.id, triggers.c.received_at, sources.c.name, triggers.c.cause)
     query = query.join(sources, sources.c.id == triggers.c.source_id).where(triggers.c.tenant_id == tenant_id)
@@ -445,6 +500,9 @@ def _in_state(tenant_id: str, state: str) -> ColumnElement[bool]:
             .where(verdicts.c.tenant_id == tenant_id, verdicts.c.decision == "problem")
         )
         return or_(triggers.c.cause.is_not(None), triggers.c.id.in_(problems))
+    if state == UNMATCHED:
+        told = select(events.c.trigger_id).join(reports, reports.c.event_id == events.c.id)
+        return triggers.c.id.in_(told.where(reports.c.tenant_id == tenant_id, reports.c.delivery_id.is_(None)))
     if state == PARKED:
         return triggers.c.id.in_(delivered.where(_is_parked()))
     return triggers.c.id.in_(delivered.where(deliveries.c.state == state))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Final
 
 from plugin import registry
+from plugin.domain import standing
 from plugin.domain.delivery import RESOLUTION_SENTENCES, DeliveryState, Resolution
 from plugin.domain.event import EventKind
 from plugin.domain.outcome import REASON_SENTENCES, Reason
 from plugin.domain.verdict import Cause
 from plugin.errors import NotFound
-from plugin.store.receipts import NOTHING_SENT, PARKED, PROBLEM, DeliveryRecord
+from plugin.store.receipts import NOTHING_SENT, PARKED, PROBLEM, UNMATCHED, DeliveryRecord
 
 STATE_SENTENCES: Final[Mapping[str, str]] = {
     DeliveryState.SCHEDULED: "It waits for its turn.",
@@ -37,6 +38,7 @@ FILTERS: Final[Mapping[str, str]] = {
     DeliveryState.CANCELLED: "Cancelled",
     PROBLEM: "A problem with the message or a rule",
     NOTHING_SENT: "Nothing to send",
+    UNMATCHED: "Reports that belong to no delivery we know",
 }
 
 #: What a person may say of an uncertain delivery: the button, and what follows from it.
@@ -97,6 +99,14 @@ def cause_sentence(cause: str) -> str:
 
 def kind_label(kind: str) -> str:
     return EventKind(kind).label
+
+
+def report_label(kind: str) -> str:
+    return standing.report_label(kind)
+
+
+def standing_sentence(furthest: Iterable[EventKind]) -> str:
+    return standing.standing_sentence(furthest)
 
 
 def answer_words(status: int) -> str:
