@@ -156,7 +156,7 @@ class Planner:
         except StoreUnavailable:
             raise
         except Exception as error:  # a connector's fault must not keep the others waiting
-            log.error("event could not be planned", event=one.id, error=type(error).__name__)  # noqa: TRY400  # a traceback may quote values
+            log.error("event could not be planned", event_id=one.id, error=type(error).__name__)  # noqa: TRY400  # a traceback may quote values
             words = f"A fault in survey-plugin itself ({type(error).__name__}); please report it."
             return _without_rules(one, origin, Decision.PROBLEM, Cause.UNREADABLE, words)
 
