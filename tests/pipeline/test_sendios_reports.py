@@ -137,7 +137,9 @@ def test_what_comes_late_moves_nothing_backwards(invited):
     late = report(invited, told("sms_sent", reference))
     assert late == [("sms.sent", [(None, "no", "overtaken")])]
     assert called(invited) == ["system", "send-invitation"]
-    assert sms_of(invited).state == "accepted"
+    sms = sms_of(invited)
+    assert (sms.state, sms.standing) == ("accepted", [EventKind.SMS_LOST])
+    assert sorted(one.kind for one in sms.reports) == ["sms.lost", "sms.sent"]
 
 
 def test_a_report_that_is_sent_again_counts_once_however_it_is_written(invited):
