@@ -14,6 +14,7 @@ from plugin.domain.fields import Choice, Flag, Group, Number, SecretText, Strict
 from plugin.errors import SignatureInvalid
 from plugin.redaction import Secret
 from plugin.triggers.base import Credentials, InboundRequest, Source
+from plugin.triggers.base.credentials import HEADER_NAME, HEADER_NAME_MESSAGE, BasicCredentials, HeaderCredentials
 from plugin.triggers.base.message import read_message
 from plugin.triggers.base.proof import (
     TOLERANCE,
@@ -30,8 +31,6 @@ from plugin.triggers.base.proof import (
 )
 
 _FILLED: Final = validate.Length(min=1, error="must not be empty.")
-_HEADER_NAME: Final = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z"
-_HEADER_MESSAGE: Final = "must be a header's name: letters, digits and dashes."
 
 
 _NOT_BASE64: Final = "must be base64, with or without whsec_ before it."
@@ -45,20 +44,6 @@ def _check_base64(text: str) -> None:
         raise ValidationError(_NOT_BASE64) from None
 
 
-class BasicCredentials(StrictSchema):
-    user = Text(
-        label="User", example="survey", required=True, pattern=r"[^:]+\Z", pattern_message="must hold no colon."
-    )
-    password = SecretText(label="Password", required=True)
-
-
-class HeaderCredentials(StrictSchema):
-    name = Text(
-        label="Header", example="X-Api-Key", required=True, pattern=_HEADER_NAME, pattern_message=_HEADER_MESSAGE
-    )
-    value = SecretText(label="Value", required=True)
-
-
 class HmacCredentials(StrictSchema):
     secret = SecretText(label="Secret", required=True)
     secret_form = Choice(
@@ -70,8 +55,8 @@ class HmacCredentials(StrictSchema):
         label="Header of the signature",
         example="X-Hub-Signature",
         required=True,
-        pattern=_HEADER_NAME,
-        pattern_message=_HEADER_MESSAGE,
+        pattern=HEADER_NAME,
+        pattern_message=HEADER_NAME_MESSAGE,
     )
     algorithm = Choice({"sha256": "SHA-256", "sha1": "SHA-1"}, label="Algorithm", load_default="sha256")
     encoding = Choice({"hex": "Hexadecimal", "base64": "Base64"}, label="Encoding", load_default="hex")
@@ -87,8 +72,8 @@ class HmacCredentials(StrictSchema):
         label="Header of the timestamp",
         example="X-Request-Timestamp",
         load_default="",
-        pattern=f"{_HEADER_NAME}|\\Z",
-        pattern_message=_HEADER_MESSAGE,
+        pattern=f"{HEADER_NAME}|\\Z",
+        pattern_message=HEADER_NAME_MESSAGE,
     )
     timestamp_unit = Choice(
         {"s": "Unix seconds", "ms": "Unix milliseconds", "iso": "ISO 8601"},

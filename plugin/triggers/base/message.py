@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 import hashlib
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -58,6 +59,7 @@ def read_message(
     id_headers: Sequence[str] = (),
     aliases: Mapping[str, str] | None = None,
     typed_last: Collection[str] = (),
+    translate: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
 ) -> list[Event]:
     """The events in a message written in our placeholder names, nested or dotted.
 
@@ -68,6 +70,7 @@ def read_message(
     id_headers: where the sender puts its event id, in lower case, tried before `webhook-id` and `idempotency-key`.
     aliases: the sender's own spelling of a placeholder, and ours.
     typed_last: the names that end the bodies which we give out for this source: see `read_templated_json`.
+    translate: makes a message in our names of one that the sender wrote in its own; the payload stays as it came.
     Raises Unreadable.
     """
     body = request.body.lstrip().removeprefix(codecs.BOM_UTF8).strip()
@@ -81,12 +84,12 @@ def read_message(
         raise Unreadable("The body must be a JSON object with names such as ticket.id, or a list of such objects.")
     header_id = _header_id(request, (*id_headers, "webhook-id", "idempotency-key"))
     several = len(messages) > 1
-    return [
-        _read_event(
-            message, kinds, aliases or {}, f"{header_id}-{number}" if header_id and several else header_id, mended
-        )
-        for number, message in enumerate(messages, start=1)
-    ]
+    read = []
+    for number, message in enumerate(messages, start=1):
+        fallback_id = f"{header_id}-{number}" if header_id and several else header_id
+        ours = translate(message) if translate else message
+        read.append(replace(_read_event(ours, kinds, aliases or {}, fallback_id, mended), payload=message))
+    return read
 
 
 # --- the body -------------------------------------------------------------------------------------------------------
@@ -154,7 +157,6 @@ def _read_event(
         closing_mark=mark,
         values=values,
         unrendered=tidied.unrendered - values.keys(),
-        payload=message,
         vendor_kind=(word or "")[:MAX_NAME],
         notes=tuple(notes),
     )
