@@ -144,6 +144,8 @@ def _draft_lines(draft: Draft) -> list[str]:
         lines.append(f"  It has come before (receipt {draft.before.trigger_id}), so nothing more is done.")
     if draft.thin:
         lines.append("  The message does not say all; its source would be asked for the rest before the rules decide.")
+    if draft.outlook:
+        lines.append(f"  {draft.outlook}")
     for planned in draft.planned:
         verdict = planned.verdict
         lines.append(f"  {verdict.rule or '(no rule)'}: {verdict.decision} - {verdict.cause.sentence}")

@@ -12,6 +12,7 @@ from plugin import registry
 from plugin.domain.event import Event
 from plugin.domain.identity import Mint
 from plugin.errors import SignatureInvalid, SourceGone, StoreConflict, StoreUnavailable, TooMany, Unreadable
+from plugin.pipeline.belonging import outlook
 from plugin.pipeline.coalesce import Coalescer
 from plugin.pipeline.draft import Draft, Setup, draft_events, question_of
 from plugin.pipeline.fingerprint import digest
@@ -184,7 +185,11 @@ class Acceptor:
         trigger = self._new_trigger(setup.source, request, {}, self._mint.now())
         with self._database.read() as db:
             memory = recall(db, [question_of(setup.source, trigger, parsed)])
-        return draft_events(memory, setup, trigger, parsed, self._mint)
+            drafts = draft_events(memory, setup, trigger, parsed, self._mint)
+            return [
+                replace(draft, outlook=outlook(db, setup, draft.event)) if draft.event.kind.is_report else draft
+                for draft in drafts
+            ]
 
     def note_refusal(self, source: StoredSource, status: int) -> None:
         """Show on the overview that a request was refused; at most every ten seconds, and never worth an error."""

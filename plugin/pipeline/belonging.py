@@ -7,7 +7,11 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from plugin import registry
 from plugin.domain.delivery import DeliveryState
+from plugin.domain.event import Event
+from plugin.domain.verdict import Cause
+from plugin.pipeline.draft import Setup
 from plugin.pipeline.fingerprint import mark_of
 from plugin.pipeline.record import tracked_mark
 from plugin.registry import Belonging, MatchBy
@@ -21,6 +25,13 @@ _UNMATCHED: Final[Mapping[MatchBy, str]] = {
     MatchBy.PERSON: "No call was made to the person that it names.",
     MatchBy.TRACKED: "No call was made with the value that it names.",
 }
+
+
+def belonging_of(setup: Setup, event: Event) -> Belonging | None:
+    """What a report names its delivery by, as its source tells; None where it does not say."""
+    find = getattr(registry.source(setup.source.kind), "belongs_to", None)
+    named: Belonging | None = find(event, setup.credentials) if find is not None else None
+    return named
 
 
 def find_delivery(db: Connection, tenant_id: str, belonging: Belonging, source_kind: str) -> Called | None:
@@ -52,3 +63,13 @@ def likeliest(found: Iterable[Called], source_kind: str) -> Called | None:
 def why_unmatched(belonging: Belonging | None) -> str:
     """Why a report belongs to no delivery, as a sentence."""
     return _UNMATCHED[belonging.by] if belonging is not None else "It does not say which delivery it is about."
+
+
+def outlook(db: Connection, setup: Setup, event: Event) -> str:
+    """What would become of a report, as a sentence."""
+    belonging = belonging_of(setup, event)
+    tenant_id, kind = setup.source.tenant_id, setup.source.kind
+    called = find_delivery(db, tenant_id, belonging, kind) if belonging is not None else None
+    if called is None:
+        return f"{why_unmatched(belonging)} {Cause.UNMATCHED.sentence}"
+    return f"It belongs to delivery {called.id}; a worker would ask the rules with what that one's event says."

@@ -42,6 +42,7 @@ class Draft:
 
     before: the event that this one repeats, of an earlier message or of this one; then nothing is planned.
     pending: it cannot be planned as it comes in, so a worker does that; `planned` is empty.
+    outlook: of a dry run, what would become of it then.
     thin: its source has to be asked for more before that.
     wish: of its person, to be sent no more invitations.
     """
@@ -54,6 +55,7 @@ class Draft:
     decided: EpisodeDecision = EpisodeDecision()
     planned: Sequence[PlannedVerdict] = ()
     pending: bool = False
+    outlook: str = ""
     thin: bool = False
     wish: Suppression | None = None
 

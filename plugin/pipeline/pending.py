@@ -15,7 +15,6 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from plugin import registry
 from plugin.domain.chain import DEEPEST
 from plugin.domain.episode import Episode
 from plugin.domain.event import Event, EventKind
@@ -23,7 +22,7 @@ from plugin.domain.identity import Mint
 from plugin.domain.standing import is_news
 from plugin.domain.verdict import Cause, Decision, Verdict
 from plugin.errors import SourceGone, StoreUnavailable, Unreadable, VaultError
-from plugin.pipeline.belonging import find_delivery, why_unmatched
+from plugin.pipeline.belonging import belonging_of, find_delivery, why_unmatched
 from plugin.pipeline.draft import Setup
 from plugin.pipeline.plan import Circumstances, PlannedVerdict, plan_event
 from plugin.pipeline.record import new_delivery, stored_verdict
@@ -175,8 +174,7 @@ class Planner:
 
     def _plan_report(self, db: Connection, setup: Setup, origin: Origin, event: Event) -> _Plan:
         tenant_id, stored = setup.source.tenant_id, origin.event
-        find = getattr(registry.source(setup.source.kind), "belongs_to", None)
-        belonging = find(event, setup.credentials) if find is not None else None
+        belonging = belonging_of(setup, event)
         called = find_delivery(db, tenant_id, belonging, setup.source.kind) if belonging is not None else None
         parent = origin_of(db, tenant_id, called.event_id) if called is not None else None
         # What is only tried must leave no trace on what was really sent.

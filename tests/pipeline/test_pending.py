@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from plugin.pipeline.belonging import find_delivery, likeliest
 from plugin.pipeline.forget import find_person, forget_person
 from plugin.pipeline.pending import BATCH, Decided, Planner
 from plugin.pipeline.replay import ReplayRefused, replay_delivery
-from plugin.registry import Belonging, MatchBy
+from plugin.registry import Belonging, InboundRequest, MatchBy
 from plugin.store import planning, receipts, tenants
 from plugin.store.belonging import Called
 from plugin.store.restored import hold_unplanned
@@ -248,6 +249,21 @@ def test_of_several_deliveries_the_likeliest_is_meant(found, meant):
     chosen = likeliest(found, "sendios")
 
     assert (chosen.id if chosen is not None else None) == meant
+
+
+def test_a_dry_run_says_what_a_report_belongs_to(reporting):
+    first = invite(reporting)
+    source = reporting.source("phones")
+
+    def tried(of: str) -> list[str]:
+        body = json.dumps([{"event": "sms.lost", "of": of}]).encode()
+        return [
+            draft.outlook for draft in reporting.parts.acceptor.dry_run(source, InboundRequest("POST", "", {}, body))
+        ]
+
+    assert tried(first.reference)[0].startswith(f"It belongs to delivery {first.id};")
+    assert tried("nothing")[0].startswith("No delivery has the reference that it names.")
+    assert reporting.counts()["events"] == 1
 
 
 # --- late, twice, out of order ----------------------------------------------------------------------------------------

@@ -8,13 +8,13 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from plugin.store import connections, errands, receipts
 from plugin.store.claims import claim
 from plugin.store.erasure import empty_receipts
 from plugin.store.errands import FOLLOW_UP, NewErrand
-from plugin.store.tables import attempts, reports
+from plugin.store.tables import attempts, events, reports
 from plugin.web.settings_receipts import PAGE_LENGTH, indent_json
 from tests.web.installation import CONFIGURATION, words
 
@@ -399,6 +399,26 @@ def test_what_was_learnt_later_is_shown(installation, acme, admin):
 
     assert "Learnt later" in words(receipt_page(admin, receipt_id))
     assert "No such &lt;number&gt;" in receipt_page(admin, receipt_id).text
+
+
+def test_a_report_and_its_delivery_lead_to_each_other(installation, acme, admin):
+    first, told = installation.close_ticket(acme), installation.close_ticket(acme, number="36")
+    delivery = installation.delivery(acme, first)
+    now = installation.clock()
+    with installation.parts.database.write() as db:
+        event_id = db.execute(select(events.c.id).where(events.c.trigger_id == told)).scalar_one()
+        row = {"id": "1", "tenant_id": acme.id, "kind": "sms.lost", "happened_at": now, "received_at": now, "words": ""}
+        db.execute(reports.insert().values(**row, delivery_id=delivery.id, event_id=event_id))
+        db.execute(
+            update(events).where(events.c.id == event_id).values(parent_delivery_id=delivery.id, kind="sms.lost")
+        )
+
+    parent, child = receipt_page(admin, first), receipt_page(admin, told)
+
+    assert "Learnt later: SMS lost" in words(parent)
+    assert f"/settings/receipts/{told}" in parent.text
+    assert "It belongs to a delivery" in words(child)
+    assert f"/settings/receipts/{first}#delivery-{delivery.id}" in child.text
 
 
 def test_a_scheduled_delivery_can_be_cancelled_once(installation, acme, admin):
