@@ -14,7 +14,13 @@ from plugin.domain.fields import Choice, Flag, Group, Number, SecretText, Strict
 from plugin.errors import SignatureInvalid
 from plugin.redaction import Secret
 from plugin.triggers.base import Credentials, InboundRequest, Source
-from plugin.triggers.base.credentials import HEADER_NAME, HEADER_NAME_MESSAGE, BasicCredentials, HeaderCredentials
+from plugin.triggers.base.credentials import (
+    HEADER_NAME,
+    HEADER_NAME_MESSAGE,
+    BasicCredentials,
+    HeaderCredentials,
+    OneProof,
+)
 from plugin.triggers.base.message import read_message
 from plugin.triggers.base.proof import (
     TOLERANCE,
@@ -109,7 +115,7 @@ class HmacCredentials(StrictSchema):
             raise ValidationError(_NOT_BASE64, "secret") from None
 
 
-class GenericCredentials(StrictSchema):
+class GenericCredentials(OneProof):
     bearer = SecretText(
         label="Bearer token", help="Sent to us as Authorization: Bearer followed by this token.", checks=[_FILLED]
     )
@@ -127,12 +133,6 @@ class GenericCredentials(StrictSchema):
         help="For senders that can prove nothing: the URL is then the only secret. Whoever knows it can have surveys "
         "sent, so show it to nobody and renew it when somebody leaves.",
     )
-
-    @validates_schema
-    def check_one(self, data: Mapping[str, Any], **_: object) -> None:
-        given = [name for name, value in data.items() if value is not False]
-        if len(given) != 1:
-            raise ValidationError(f"give exactly one of: {', '.join(self.fields)}.")
 
 
 SOURCE: Final = Source(

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
+
+from marshmallow import ValidationError, validates_schema
 
 from plugin.domain.fields import SecretText, StrictSchema, Text
 
 HEADER_NAME: Final = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z"
 HEADER_NAME_MESSAGE: Final = "must be a header's name: letters, digits and dashes."
+
+
+class OneProof(StrictSchema):
+    """Of several ways to prove the sender, exactly one is given."""
+
+    @validates_schema
+    def check_one(self, data: Mapping[str, Any], **_: object) -> None:
+        given = [name for name, value in data.items() if value is not False]
+        if len(given) != 1:
+            raise ValidationError(f"give exactly one of: {', '.join(self.fields)}.")
 
 
 class BasicCredentials(StrictSchema):
