@@ -22,7 +22,7 @@ from plugin.triggers.base.times import read_time, unix_time
 #: How far a signed time may lie from ours, both ways, in seconds. Standard Webhooks' own libraries use the same.
 TOLERANCE: Final = 300
 
-_MESSAGE_PARTS: Final = re.compile(r"(\{timestamp\}|\{body\})")
+_MESSAGE_PARTS: Final = re.compile(r"(\{(?:method|url|timestamp|body)\})")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class HmacRecipe:
     """How a sender signs with a shared secret.
 
     header: where the signature stands; prefix: what stands before it there (`sha256=`).
-    message: what is signed, `{timestamp}` and `{body}` standing for that header's text and the raw body.
+    message: what is signed, `{timestamp}` and `{body}` standing for that header's text and the raw body, `{method}` and
+    `{url}` for the request's.
     timestamp_header: where the time stands; empty when none is sent. timestamp_unit: `iso` takes Unix time as well.
     tolerance: seconds between that time and ours, both ways.
     """
@@ -66,12 +67,12 @@ def require_hmac(request: InboundRequest, key: bytes, recipe: HmacRecipe, now: d
     if recipe.timestamp_header:
         timestamp = _header(request, recipe.timestamp_header)
         _require_fresh(timestamp, recipe.timestamp_unit, recipe.tolerance, now)
-    digest = hmac.digest(key, _signed_message(request, recipe), recipe.algorithm)
-    given = _header(request, recipe.header)
-    if recipe.encoding == "hex":
-        _require_equal(given.lower(), recipe.prefix.lower() + digest.hex())
-    else:
-        _require_equal(given, recipe.prefix + b64encode(digest).decode("ascii"))
+    _require_digest(request, recipe, hmac.digest(key, _signed_message(request, recipe), recipe.algorithm))
+
+
+def require_prefixed_hash(request: InboundRequest, key: bytes, recipe: HmacRecipe) -> None:
+    """The same for a sender that hashes the key followed by the message, which is no HMAC and covers no time."""
+    _require_digest(request, recipe, hashlib.new(recipe.algorithm, key + _signed_message(request, recipe)).digest())
 
 
 def hmac_replay_mark(request: InboundRequest, recipe: HmacRecipe) -> str | None:
@@ -121,7 +122,8 @@ def require_header(request: InboundRequest, name: str, value: Secret) -> None:
 
 def _signed_message(request: InboundRequest, recipe: HmacRecipe) -> bytes:
     timestamp = _header_bytes(_text_of(request, recipe.timestamp_header))
-    values = {"{timestamp}": timestamp, "{body}": request.body}
+    method, url = request.method.encode("utf-8", "replace"), request.url.encode("utf-8", "replace")
+    values = {"{method}": method, "{url}": url, "{timestamp}": timestamp, "{body}": request.body}
     return b"".join(values.get(part, part.encode()) for part in _MESSAGE_PARTS.split(recipe.message))
 
 
@@ -139,6 +141,14 @@ def _replay_mark(request: InboundRequest, signed: bytes) -> str:
 
 def _text_of(request: InboundRequest, name: str) -> str:
     return request.headers.get(name.lower(), "").strip()
+
+
+def _require_digest(request: InboundRequest, recipe: HmacRecipe, digest: bytes) -> None:
+    given = _header(request, recipe.header)
+    if recipe.encoding == "hex":
+        _require_equal(given.lower(), recipe.prefix.lower() + digest.hex())
+    else:
+        _require_equal(given, recipe.prefix + b64encode(digest).decode("ascii"))
 
 
 def _header(request: InboundRequest, name: str) -> str:
