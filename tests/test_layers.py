@@ -14,7 +14,10 @@ PLUGIN = ROOT / "plugin"
 GROUND = {"domain", "errors", "redaction"}
 CONNECTORS = {"triggers", "surveys"}
 STEPS = {"store", "registry", "outbound", "vault", *GROUND}
-FRONT = {"pipeline", "store", "tenant_file", "signing", "vault", "metrics", "registry", "manifest", "wake", *GROUND}
+FRONT = {
+    "pipeline", "store", "tenant_file", "signing", "vault", "metrics", "registry", "manifest", "packages", "wake",
+    *GROUND,
+}  # fmt: skip
 ALL_BUT_CONFIG = {*FRONT, *CONNECTORS, "outbound", "web", "api", "worker", "errand_worker", "sandbox", "cli", "app"}
 
 #: What each room may import besides itself. A module that stands straight in plugin/ is a room of its own.
@@ -31,6 +34,7 @@ DOORS = {
     "tenant_file": STEPS,
     "registry": {*CONNECTORS, *GROUND},
     "manifest": {"errors"},
+    "packages": {"manifest", "pipeline", "store", "vault", *GROUND},
     "store": GROUND,
     "outbound": GROUND,
     "signing": GROUND,

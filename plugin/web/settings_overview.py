@@ -14,7 +14,8 @@ from werkzeug import Response
 
 from plugin.domain.limits import REQUESTS_PER_MINUTE
 from plugin.domain.schedule import Ask
-from plugin.manifest import load_manifest
+from plugin.manifest import has_app, load_manifest
+from plugin.packages import build_package
 from plugin.pipeline.choices import lists_of
 from plugin.redaction import MASK
 from plugin.store import connections, rules, sources, workers
@@ -140,7 +141,25 @@ def guide(name: str) -> str:
         abort(HTTPStatus.NOT_FOUND, "This source has no address. Save the configuration once more to give it one.")
     url = _address(tenant.id, keys[0]).url
     manifest = load_manifest(source.kind, {"url": url, "source": source.name, "tenant": tenant.name})
-    return render_template("guide.html", source=source, guide=render_markdown(manifest.guide), bodies=manifest.bodies)
+    return render_template(
+        "guide.html",
+        source=source,
+        guide=render_markdown(manifest.guide),
+        bodies=manifest.bodies,
+        has_app=has_app(source.kind),
+    )
+
+
+@blueprint.post("/sources/<name>/package")
+def package(name: str) -> Response:
+    """What the other side installs, with this source's address and secrets in it, as a file."""
+    tenant = visit().tenant
+    with desk().database.read() as db:
+        source = sources.source_by_name(db, tenant.id, name)
+        built = build_package(db, desk().vault, tenant, source, base_url=desk().base_url, now=desk().mint.now())
+    response = Response(built.content, mimetype="application/zip")
+    response.headers.set("Content-Disposition", "attachment", filename=built.file_name)
+    return response
 
 
 # --- pausing and resuming ---------------------------------------------------------------------------------------------

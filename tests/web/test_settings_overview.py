@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from datetime import timedelta
 
 import pytest
@@ -74,6 +76,25 @@ def test_an_old_address_is_shown_until_it_ends(installation, acme, admin):
     installation.clock.advance(seconds=KEY_OVERLAP.total_seconds())
     admin.open(installation.add_link(acme))
     assert "Old address" not in words(admin.get("/settings/"))
+
+
+@pytest.mark.parametrize("page", ["/settings/", "/settings/sources/desk/guide"])
+def test_an_admin_downloads_what_is_installed_on_the_other_side(installation, acme, admin, page):
+    assert 'action="/settings/sources/desk/package"' in admin.get(page).text
+
+    answer = admin.post("/settings/sources/desk/package", page=page)
+
+    assert answer.status_code == 200
+    assert answer.content_type == "application/zip"
+    assert answer.headers["Content-Disposition"] == "attachment; filename=generic-acme-desk.zip"
+    assert answer.headers["Cache-Control"] == "no-store"
+    with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
+        assert f"/triggers/{installation.keys(acme, 'desk')[0]}" in archive.read("guide.md").decode()
+
+
+def test_a_viewer_is_offered_no_download(installation, acme, viewer):
+    for page in ("/settings/", "/settings/sources/desk/guide"):
+        assert "Download" not in words(viewer.get(page))
 
 
 def test_connections_are_shown_with_what_waits_for_them(installation, acme, admin):
