@@ -25,6 +25,15 @@ SAMPLES = {
     "ticket.ticket_type": "Incident",
     "ticket.created_at_with_timestamp": "2026-01-01T10:00:00Z",
     "ticket.updated_at_with_timestamp": "2026-01-02T03:04:01Z",
+    "ticket.updated_at": "2026-01-02T03:04:01Z",
+    "ticket.last_close_at": "2026-01-02T03:04:01Z",
+    "ticket.number": "35436",
+    "ticket.state.name": "closed",
+    "ticket.priority.name": "2 normal",
+    "ticket.customer.email": "lucja.nowak@example.com",
+    "ticket.customer.phone": "+48221234567",
+    "ticket.owner.email": "jan.novak@acme.example",
+    "notification.link": "https://zammad.example.com/#ticket/zoom/81",
     "ticket.closed_at": "2026-01-02T03:04:01Z",
     "chat.ended_at": "2026-01-02T03:04:01Z",
 }
@@ -48,7 +57,7 @@ def filled_by_sender(body: str) -> bytes:
         name = placeholder[1].strip()
         return SAMPLES.get(name) or CATALOGUE[name].example
 
-    return re.sub(r"\{\{(.*?)\}\}", sample, body).encode()
+    return re.sub(r"(?:\{\{|#\{)(.*?)\}\}?", sample, body).encode()
 
 
 @every_source
