@@ -6,17 +6,49 @@ https://support.zendesk.com/hc/en-us/articles/4408886858138
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from marshmallow import ValidationError
+
 from plugin.domain.event import Event, EventKind
-from plugin.domain.fields import SecretText, StrictSchema
+from plugin.domain.fields import Group, SecretText, StrictSchema, Text
+from plugin.errors import SignatureInvalid
 from plugin.redaction import Secret
 from plugin.triggers.base import Credentials, InboundRequest, Source
+from plugin.triggers.base.jwt import read_token, rsa_public_key
 from plugin.triggers.base.message import read_message
 from plugin.triggers.base.proof import HmacRecipe, hmac_replay_mark, require_hmac, text_key
+
+
+def _check_key(pem: str) -> None:
+    try:
+        rsa_public_key(pem)
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
+
+
+class ZendeskApp(StrictSchema):
+    subdomain = Text(
+        label="Subdomain",
+        help="The first part of your Zendesk's address.",
+        example="acme",
+        required=True,
+        pattern=r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z",
+        pattern_message="must be the part before .zendesk.com, in small letters.",
+    )
+    public_key = Text(
+        label="Public key",
+        help="Of the app, as /api/v2/apps/<id of the app>/public_key.pem of your Zendesk gives it to an admin.",
+        example="-----BEGIN PUBLIC KEY-----…",
+        required=True,
+        multiline=True,
+        max_length=4000,
+        checks=[_check_key],
+    )
 
 
 class ZendeskCredentials(StrictSchema):
@@ -25,6 +57,11 @@ class ZendeskCredentials(StrictSchema):
         help="Admin Center > Apps and integrations > Webhooks > your webhook > Signing secret > Reveal secret.",
         example="dGhpc19pc19hbl9leGFtcGxlX29mX2Ffc2VjcmV0",
         required=True,
+    )
+    app = Group(
+        ZendeskApp,
+        label="Zendesk app",
+        help="Only for the page that our app shows inside Zendesk: what proves that it is opened there.",
     )
 
 
@@ -79,6 +116,21 @@ _ALIASES: Final[Mapping[str, str]] = {
 def verify(request: InboundRequest, credentials: Credentials, now: datetime) -> None:
     # The secret looks like base64, but Zendesk signs with its text.
     require_hmac(request, text_key(credentials["signing_secret"]), _RECIPE, now)
+
+
+def verify_frame(token: str, credentials: Credentials, now: datetime) -> str:
+    """Whether Zendesk itself has opened the page of our app, in this account; gives the origin that shows it."""
+    app = credentials.get("app")
+    if app is None:
+        raise SignatureInvalid("The source has no `app` to check against.")
+    claims = read_token(token, rsa_public_key(app["public_key"]), now)
+    host = f"{app['subdomain']}.zendesk.com"
+    if claims.get("iss") not in {host, f"https://{host}"}:
+        raise SignatureInvalid("The token is of another Zendesk.")
+    # One private app belongs to one account, so which of its installations it is does not matter.
+    if not re.fullmatch(rf"https://{re.escape(host)}/api/v2/apps/installations/\d+\.json", str(claims.get("aud"))):
+        raise SignatureInvalid("The token was made for something else.")
+    return f"https://{host}"
 
 
 def replay_mark(request: InboundRequest, credentials: Credentials) -> str | None:  # noqa: ARG001  # one recipe for all

@@ -10,7 +10,7 @@ import structlog
 from flask import Flask, Response, g, request
 from flask_wtf import CSRFProtect
 
-from plugin.web import config_links, health, receive, scraping, settings
+from plugin.web import config_links, frames, health, receive, scraping, settings
 from plugin.web.desk import EXTENSION, Desk
 from plugin.web.pages import prepare_pages
 from plugin.web.sessions import SESSION_LENGTH
@@ -62,6 +62,9 @@ def create_web_app(desk: Desk, *, signing_keys: Sequence[str]) -> Flask:
     # Senders prove themselves by signature; a browser's session means nothing there.
     csrf.exempt(receive.blueprint)
     app.register_blueprint(receive.blueprint)
+    # Helpdesks prove by a token of theirs who opens a page of ours in a frame; there is no session in it.
+    csrf.exempt(frames.blueprint)
+    app.register_blueprint(frames.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(scraping.blueprint)
     app.register_blueprint(config_links.blueprint)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from sqlalchemy import Connection
@@ -82,21 +82,21 @@ class RuleRow:
 
 @blueprint.get("/")
 def show() -> str:
+    return render_template("overview.html", **read_overview())
+
+
+def read_overview() -> dict[str, Any]:
+    """What there is to see of the tenant's settings, for templates, as far as this visit may see it."""
     tenant_id, now = visit().tenant.id, desk().mint.now()
     with desk().database.read() as db:
-        source_cards = _source_cards(db, tenant_id, now)
-        connection_cards = _connection_cards(db, tenant_id)
         counts = rules.verdict_counts(db, tenant_id, now - COUNTED)
-        rule_rows = [RuleRow(bound, counts.get(bound.rule.id, {})) for bound in rules.rules_of(db, tenant_id)]
-        is_working = any(now - worker.seen_at < workers.ALIVE for worker in workers.all_workers(db))
-    return render_template(
-        "overview.html",
-        source_cards=source_cards,
-        connection_cards=connection_cards,
-        rule_rows=rule_rows,
-        is_working=is_working,
-        counted_days=COUNTED.days,
-    )
+        return {
+            "source_cards": _source_cards(db, tenant_id, now),
+            "connection_cards": _connection_cards(db, tenant_id),
+            "rule_rows": [RuleRow(bound, counts.get(bound.rule.id, {})) for bound in rules.rules_of(db, tenant_id)],
+            "is_working": any(now - worker.seen_at < workers.ALIVE for worker in workers.all_workers(db)),
+            "counted_days": COUNTED.days,
+        }
 
 
 def _source_cards(db: Connection, tenant_id: str, now: datetime) -> list[SourceCard]:

@@ -12,7 +12,7 @@ from tests.web.installation import CONFIGURATION, OTHER, Installation
 #: For programs and for people without a session; everything else is a tenant's.
 OPEN = {
     "static", "health.healthz", "health.readyz", "metrics.metrics", "receive.trigger", "config_links.front",
-    "config_links.show", "config_links.open_settings",
+    "config_links.show", "config_links.open_settings", "frames.show", "frames.open_settings",
 }  # fmt: skip
 #: Of a tenant's pages, those whose URL names nothing: they show each visitor what is his.
 WITHOUT_NAMES = {

@@ -2,7 +2,7 @@
 
 Beside it stand the tools a source is made of: `proof` (who sent this), `message` (a body in our own names), `json_body`
 (checked JSON), `templated_json` and `mended_json` (JSON with slips whose meaning is certain), `times` and `recording`
-(requests kept in files).
+(requests kept in files), `jwt` (signed tokens).
 """
 
 from __future__ import annotations
@@ -88,6 +88,9 @@ class Belonging:
 
 class SourceModule(Protocol):
     """The shape of plugin/triggers/<name>.py. `replay_mark` and `answer` are optional; see also LookupModule.
+
+    `verify_frame(token, credentials, now) -> str` is there where the sender can show a page of ours in a frame of its
+    own: the origin of the page around it, once the token has proven that it is that tenant's. Raises SignatureInvalid.
 
     `belongs_to(event: Event, credentials: Credentials) -> Belonging | None` is there where the source sends reports;
     None where the event does not say.
