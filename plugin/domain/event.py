@@ -180,6 +180,8 @@ class Event:
     account: the sender's id of the account that it is about, where one app serves many; one of another account than
     the source's is dropped and counted.
     correlation: what the sender names the delivery by that a report belongs to.
+    only_after_closing: of a re-opening, that the sender does not say whether the ticket was closed before; where no
+    closing of it is known, it is unsupported.
     """
 
     kind: EventKind
@@ -194,6 +196,7 @@ class Event:
     notes: tuple[str, ...] = ()
     correlation: str | None = field(default=None, repr=False)
     account: str | None = None
+    only_after_closing: bool = False
 
 
 _UNRENDERED: Final = re.compile(r"\{\{[^{}]*\}\}|#\{[^{}]*\}|\{\$[^{}]*\}", re.DOTALL)

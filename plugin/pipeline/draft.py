@@ -122,6 +122,18 @@ def decide_episode(memory: Memory, source_id: str, event: Event, mint: Mint) -> 
     return EpisodeDecision(Episode(mint.id(), number, mark, status), begins=True)
 
 
+def as_it_turns_out(event: Event, latest: Episode | None) -> Event:
+    """The event with the kind that it has after the ticket's latest closing, where the sender could not say it."""
+    if not event.only_after_closing or is_closed(latest):
+        return event
+    note = "No closing of this ticket is known that it could have ended, so it is not taken for a re-opening."
+    return replace(event, kind=EventKind.UNSUPPORTED, notes=(*event.notes, note))
+
+
+def is_closed(latest: Episode | None) -> bool:
+    return latest is not None and not latest.ended
+
+
 def left_by(event: Event, episode: Episode) -> Episode:
     """An episode as an event leaves it."""
     if event.kind is EventKind.TICKET_REOPENED:
@@ -175,7 +187,9 @@ def _planned(draft: Draft, setup: Setup, memory: Memory, mint: Mint) -> Draft:
     if _is_thin(draft.event, setup):
         # What happened, and which closing it is, is known only when the source has told the rest.
         return replace(draft, pending=True, thin=True)
-    event, source = with_language(draft.event, setup.source.language, setup.language), setup.source
+    source, subject = setup.source, draft.event.subject
+    event = as_it_turns_out(draft.event, memory.latest(source.id, subject) if subject is not None else None)
+    event = with_language(event, source.language, setup.language)
     wish = memory.wish_of(person_marks(source.tenant_id, event))
     draft = replace(draft, event=event, wish=wish)
     decided = decide_episode(memory, source.id, event, mint)

@@ -13,7 +13,7 @@ from plugin import registry
 from plugin.domain.event import Event, EventKind
 from plugin.domain.identity import Mint
 from plugin.domain.schedule import window_of
-from plugin.pipeline.draft import Draft, EpisodeDecision, Setup, decide_episode, left_by, status_of
+from plugin.pipeline.draft import Draft, EpisodeDecision, Setup, decide_episode, is_closed, left_by, status_of
 from plugin.pipeline.errand_task import lookup_of
 from plugin.pipeline.fingerprint import digest, mark_of, person_marks
 from plugin.pipeline.plan import PlannedCall, PlannedVerdict
@@ -221,6 +221,8 @@ class _Writer:
         if event.subject is None or source.state == "test" or draft.thin:
             return None
         current = decide_episode(self._memory, source.id, event, self._mint)
+        if event.only_after_closing and is_closed(current.episode) != (event.kind is EventKind.TICKET_REOPENED):
+            raise Outdated
         if not event.kind.closes:
             if current.episode is None:
                 return None

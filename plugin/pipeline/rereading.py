@@ -47,7 +47,9 @@ def read_message(origin: Origin, read: Messages | None = None) -> Event:
         read[origin.event.trigger_id] = parsed
     if origin.event.position >= len(parsed):
         raise Unreadable("It does not hold this event any more.")
-    return parsed[origin.event.position]
+    event = parsed[origin.event.position]
+    # Whether it ended a closing was decided when it came in.
+    return replace(event, kind=EventKind(origin.event.kind)) if event.only_after_closing else event
 
 
 def read_again(db: Connection, tenant_id: str, origin: Origin, read: Messages | None = None) -> Event:

@@ -287,6 +287,18 @@ def test_nothing_of_other_records_and_conversations_is_acted_on_and_each_is_told
             assert event.vendor_kind.partition(".")[2]
 
 
+def test_another_stage_is_a_reopening_only_of_a_ticket_that_was_closed(parse):
+    [event] = parse("ticket_moved_to_other_stage")
+    assert (event.kind, event.only_after_closing) == (EventKind.TICKET_REOPENED, True)
+    assert [one.kind for one in parse("ticket_closed_moved_and_closed_again_in_one_request")] == [
+        CLOSED,
+        EventKind.TICKET_REOPENED,
+        CLOSED,
+    ]
+    [event] = parse("ticket_moved_to_other_stage", closed_stages="")
+    assert (event.kind, event.only_after_closing) == (NOT, False)
+
+
 def test_as_long_as_no_closed_stage_is_known_the_receipt_names_the_one_that_was_seen(parse):
     [event] = parse("ticket_closed", closed_stages="")
     assert event.kind is NOT

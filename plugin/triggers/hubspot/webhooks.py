@@ -6,6 +6,7 @@ https://developers.hubspot.com/docs/guides/api/app-management/webhooks
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -91,6 +92,10 @@ def _ticket_event(item: Mapping[str, Any], word: str, changed: str, closed: Clos
         mark = moment(item.get("occurredAt") if moved else value)
         return _event(EventKind.TICKET_CLOSED, raw, item, word, "ticket", mark=mark, notes=(NOBODY_NAMED,))
     notes = (closed.note_on(stage) if value else "The property was emptied; that closes nothing.",)
+    # A pipeline has many stages, and the event does not say which one the ticket came from.
+    if moved and value and closed.stages:
+        reopened = _event(EventKind.TICKET_REOPENED, raw, item, word, "ticket", notes=notes)
+        return replace(reopened, only_after_closing=True)
     return _event(EventKind.UNSUPPORTED, raw, item, word, "ticket", notes=notes)
 
 
