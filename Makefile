@@ -11,7 +11,7 @@ PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 .DEFAULT_GOAL := help
 # An environment that was only half made is made anew.
 .DELETE_ON_ERROR:
-.PHONY: help demo run test faults check bench browser clean
+.PHONY: help demo run test faults check bench browser node clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ demo: $(RUN) ## try everything: sandbox vendor, demo tenant, sample triggers (AR
 run: $(RUN) ## serve on this machine (ARGS="--port 8080" and so on)
 	$(BIN)/survey-plugin serve $(ARGS)
 
-test: $(DEV) browser ## run all tests (ARGS="-k zendesk" narrows them)
+test: $(DEV) browser node ## run all tests (ARGS="-k zendesk" narrows them)
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 faults: $(DEV) ## crash the program under load and see what was lost or doubled (ROUNDS=3 ENGINE=sqlite|postgresql|both)
@@ -38,6 +38,9 @@ bench: $(DEV) ## measure, each figure beside its floor (ONLY=accept picks one, S
 
 browser: ## install a browser for the page tests, where there is none
 	@$(PYTHON) tests/browser/install_browser.py
+
+node: ## install Node.js for the tests of app packages, where there is none
+	@$(PYTHON) tests/manifests/install_node.py
 
 clean: ## remove the environment and everything made
 	rm -rf $(VENV) dist var .mypy_cache .ruff_cache .pytest_cache

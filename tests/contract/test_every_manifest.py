@@ -36,6 +36,13 @@ SAMPLES = {
     "notification.link": "https://zammad.example.com/#ticket/zoom/81",
     "ticket.closed_at": "2026-01-02T03:04:01Z",
     "chat.ended_at": "2026-01-02T03:04:01Z",
+    "triggered_event": "{status:{from:2,to:4}}",
+    "ticket.source": "Email",
+    "ticket.modified_on": "2026-01-02T03:04:01Z",
+    "ticket.requester.mobile": "+48600100200",
+    "ticket.requester.unique_external_id": "C-1024",
+    "ticket.agent.name": "Jan Novák",
+    "ticket.agent.email": "jan.novak@acme.example",
 }
 
 every_source = pytest.mark.parametrize("source", SOURCES)
