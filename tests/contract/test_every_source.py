@@ -16,7 +16,9 @@ from marshmallow import Schema, fields
 
 from plugin import registry
 from plugin.domain.event import EventKind, is_known
+from plugin.domain.survey_call import OutboundResponse
 from plugin.errors import SignatureInvalid, Unreadable
+from plugin.pipeline.lookups import MOST_REQUESTS
 from plugin.triggers.base import InboundRequest, Source
 from plugin.triggers.base.recording import read_recording
 from tests.triggers.sender import sender_of
@@ -215,10 +217,97 @@ def test_a_spoilt_message_is_read_or_unreadable_and_nothing_else(name, data):
     end = data.draw(st.integers(start, min(start + 20, len(recorded.body))))
     filling = data.draw(st.binary(max_size=8) | st.sampled_from([b'"', b"{", b"[", b"null", b"\\ud800", b"&=", b"1e9"]))
     body = recorded.body[:start] + filling + recorded.body[end:]
-    module = source(name)
+    assert_read_or_unreadable(name, replace(recorded, body=body))
+
+
+#: What may stand where something else is expected.
+ODD_VALUES = [
+    None,
+    True,
+    False,
+    0,
+    -1,
+    10**30,
+    1.5,
+    "",
+    " ",
+    "x",
+    "0-5",
+    "4",
+    [],
+    [None],
+    [[1]],
+    {},
+    {"": None},
+    {"value": 1},
+]
+
+
+@every_source
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_a_message_with_values_of_other_types_is_read_or_unreadable_and_nothing_else(name, data):
+    path = data.draw(st.sampled_from(sorted((RECORDINGS / name).glob("*.json"))))
+    recorded = read_recording(path.read_bytes())
     try:
-        events = module.parse(InboundRequest(recorded.method, recorded.query, recorded.headers, body))
+        document = json.loads(recorded.body)
+    except ValueError:
+        return
+    place = data.draw(st.sampled_from(list(places_in(document))))
+    spoilt = with_value_at(document, place, data.draw(st.sampled_from(ODD_VALUES)))
+    assert_read_or_unreadable(name, replace(recorded, body=json.dumps(spoilt).encode()))
+
+
+def api_of(name):
+    return getattr(importlib.import_module(f"tests.triggers.sender_{name}"), "api", None)
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if api_of(name) is not None])
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_an_answer_with_values_of_other_types_completes_an_event_or_is_unreadable(name, data):
+    request, credentials = proved(name)
+    module, spoilt_one = source(name), data.draw(st.integers(0, MOST_REQUESTS - 1))
+    event = next(event for event in module.parse(request) if event.kind.closes)
+    for number in range(MOST_REQUESTS):
+        asked = module.lookup(event, credentials)
+        if asked is None:
+            break
+        status, document = api_of(name)(asked.method, asked.url().removeprefix(asked.origin))
+        if status != 200:
+            return
+        if number == spoilt_one:
+            place = data.draw(st.sampled_from(list(places_in(document))))
+            document = with_value_at(document, place, data.draw(st.sampled_from(ODD_VALUES)))
+        try:
+            event = module.complete(event, OutboundResponse(200, body=json.dumps(document).encode()))
+        except Unreadable:
+            return
+        assert all(is_known(placeholder) and value for placeholder, value in event.values.items())
+
+
+def assert_read_or_unreadable(name, request):
+    try:
+        events = source(name).parse(replace(request, settings=sender_of(name).settings))
     except Unreadable:
         return
     for event in events:
         repr(dict(event.values)).encode()
+        assert event.id is None or isinstance(event.id, str)
+        assert event.subject is None or isinstance(event.subject, str)
+
+
+def places_in(node, place=()):
+    """Where something stands in a JSON document, as the keys and positions that lead there."""
+    yield place
+    inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, item in inner:
+        yield from places_in(item, (*place, key))
+
+
+def with_value_at(node, place, value):
+    if not place:
+        return value
+    changed = dict(node) if isinstance(node, dict) else list(node)
+    changed[place[0]] = with_value_at(node[place[0]], place[1:], value)
+    return changed
