@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from plugin.domain.event import EventKind
+from plugin.manifest import load_package
 from plugin.triggers import freshdesk
 from plugin.triggers.base import InboundRequest
 from plugin.triggers.base.recording import read_recording
@@ -87,9 +88,33 @@ def test_each_rule_is_looked_after(tmp_path, file, old, new, problem):
     assert any(problem in found for found in problems_of(tmp_path / "app"))
 
 
-def test_nothing_of_a_tenant_stands_in_what_runs():
-    for file in APP.rglob("*.js*"):
-        assert "[[" not in file.read_text("utf-8"), file
+def test_nothing_of_a_tenant_stands_in_the_code():
+    for name in ("manifest.json", "config/requests.json", "server/server.js"):
+        assert "[[" not in (APP / name).read_text("utf-8"), name
+
+
+def test_a_built_package_asks_for_the_address_with_the_answer_filled_in(tmp_path):
+    url = "https://survey.example.com/triggers/k3y-0123456789abcdef"
+    values = {
+        "url": url,
+        "host": "survey.example.com",
+        "key": "k3y-0123456789abcdef",
+        "source": "desk",
+        "tenant": "acme",
+    }
+    package = load_package("freshdesk", values)
+    assert package.is_app
+    for name, content in package.files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+        assert b"[[" not in content, name
+    assert problems_of(tmp_path) == []
+    inputs = json.loads(package.files["config/iparams.json"])
+    request = json.loads(package.files["config/requests.json"])["sendTrigger"]["schema"]
+    called = f"{request['protocol']}://{request['host']}{request['path']}"
+    for name, field in inputs.items():
+        called = called.replace(f"<%= iparam.{name} %>", field.get("default_value", ""))
+    assert called == url
 
 
 def test_the_installation_is_completed():
