@@ -440,7 +440,14 @@ def test_a_visitor_without_an_address_is_told_and_not_asked_for_again(resolution
 
 @pytest.mark.parametrize(
     "answer",
-    [{}, {"users": []}, {"users": [{"id": "1"}, {"id": "2"}]}, {"users": [{"id": "../agents"}]}, {"users": "x"}],
+    [
+        {},
+        {"users": []},
+        {"users": [{"id": "1"}, {"id": "2"}]},
+        {"users": [{"id": "../agents"}]},
+        {"users": [{}]},
+        {"users": "x"},
+    ],
 )
 def test_an_answer_that_does_not_name_the_one_visitor_is_refused(resolution, answer):
     with pytest.raises(Unreadable):

@@ -115,9 +115,9 @@ def lookup(event: Event, credentials: Credentials) -> OutboundRequest | None:
         return None
     if _is_known(event) or _UNKNOWN_VISITOR in event.notes:
         return None
-    if visitor := _id_in(event, "chat.visitor.external_id"):
+    if visitor := _id(event.values.get("chat.visitor.external_id")):
         return _request(credentials, token, "users", visitor)
-    if conversation := _id_in(event, "chat.id"):
+    if conversation := _id(event.values.get("chat.id")):
         return _request(credentials, token, "conversations", conversation)
     return None
 
@@ -131,16 +131,14 @@ def complete(event: Event, response: OutboundResponse) -> Event:
     said = response.json_object
     if "chat.visitor.external_id" in event.values:
         return _with_visitor(event, said)
-    users = [
-        user["id"] for user in _list(said, "users") if isinstance(user, dict) and _ID.fullmatch(str(user.get("id")))
-    ]
-    if len(users) != 1:
+    users = [_id(user.get("id")) for user in _list(said, "users") if isinstance(user, dict)]
+    if len(users) != 1 or users[0] is None:
         raise Unreadable("Freshchat's answer does not name the one visitor of this conversation.")
-    return replace(event, values={**event.values, "chat.visitor.external_id": str(users[0])})
+    return replace(event, values={**event.values, "chat.visitor.external_id": users[0]})
 
 
 def _with_visitor(event: Event, said: Mapping[str, Any]) -> Event:
-    if "id" not in said:
+    if _id(said.get("id")) is None:
         raise Unreadable("Freshchat's answer is not a user.")
     # From here on the person's id in the tenant's own system counts, where there is one.
     visitor = _visitor(said) | {"external_id": as_text(said.get("reference_id")) or said["id"]}
@@ -150,8 +148,9 @@ def _with_visitor(event: Event, said: Mapping[str, Any]) -> Event:
     return completed if _is_known(completed) else replace(completed, notes=(*completed.notes, _UNKNOWN_VISITOR))
 
 
-def _id_in(event: Event, name: str) -> str | None:
-    text = as_text(event.values.get(name))
+def _id(raw: object) -> str | None:
+    """An id of Freshchat's; None for what could lead elsewhere in its API."""
+    text = as_text(raw)
     return text if text and _ID.fullmatch(text) else None
 
 
