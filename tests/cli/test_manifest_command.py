@@ -52,6 +52,19 @@ def test_the_same_source_gives_the_same_bytes(acme: Commands) -> None:
         assert not [name for name in names if name.startswith(("/", ".")) or "/." in name]
 
 
+def test_an_app_is_built_with_its_manifest_at_the_root_and_its_secrets_are_named(acme: Commands) -> None:
+    done = acme.run("manifest", "build", "zendesk", "--tenant", "acme")
+
+    assert "The file holds secrets of desk (its address, signing_secret)" in done.stderr
+    assert "There is no app" not in done.stderr
+    assert "signing-canary" not in done.output
+    with zipfile.ZipFile("zendesk-acme-desk.zip") as archive:
+        [webhook] = json.loads(archive.read("requirements.json"))["webhooks"].values()
+        assert json.loads(archive.read("manifest.json"))["private"]
+    assert webhook["endpoint"] == "https://survey.example.com/triggers/desk-0123456789abcdef"
+    assert webhook["signing_secret"]["secret"] == "signing-canary"
+
+
 def test_an_existing_file_is_replaced_and_no_more_open_to_others(acme: Commands) -> None:
     Path("app.zip").write_text("something else", encoding="utf-8")
     Path("app.zip").chmod(0o644)
@@ -95,6 +108,21 @@ def test_what_cannot_be_built_is_told_in_a_sentence(acme: Commands, arguments: t
 
     assert said in refused.stderr
     assert refused.stdout == ""
+    assert not list(Path().glob("*.zip"))
+
+
+def test_a_mark_without_a_value_is_told_and_nothing_is_written(
+    acme: Commands, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    manifests = tmp_path_factory.mktemp("manifests")
+    (manifests / "zendesk" / "app").mkdir(parents=True)
+    (manifests / "zendesk" / "guide.md").write_text("[[url]]", encoding="utf-8")
+    (manifests / "zendesk" / "app" / "manifest.json").write_text('{"a": "[[url]] [[api_token]]"}', encoding="utf-8")
+    monkeypatch.setattr("plugin.manifest._manifests", lambda: manifests)
+
+    refused = acme.run("manifest", "build", "zendesk", "--tenant", "acme", code=1)
+
+    assert "holds api_token, which desk does not have: enter it in the tenant's configuration first." in refused.stderr
     assert not list(Path().glob("*.zip"))
 
 

@@ -11,7 +11,7 @@ import pytest
 from plugin import registry
 from plugin.domain.event import CATALOGUE
 from plugin.errors import NotFound
-from plugin.manifest import load_manifest
+from plugin.manifest import load_manifest, load_package, marks_of, zipped
 from plugin.triggers.base import InboundRequest
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
@@ -80,6 +80,18 @@ def test_the_guide_names_the_address_and_every_body(source):
 def test_no_mark_of_ours_is_left(source):
     manifest = load_manifest(source, VALUES)
     assert not re.search(r"\[\[|\]\]", manifest.guide + "".join(manifest.bodies.values()))
+
+
+@every_source
+def test_what_is_installed_has_every_mark_filled_in_and_is_the_same_each_time(source):
+    values = dict.fromkeys(marks_of(source), "4711") | VALUES
+    files = load_package(source, values).files
+    assert files
+    for name, content in files.items():
+        assert not re.search(rb"\[\[[a-z_]+\]\]", content), name
+        if name.endswith(".json"):
+            json.loads(content)
+    assert zipped(files) == zipped(dict(reversed(files.items())))
 
 
 @every_body
