@@ -461,6 +461,14 @@ def test_a_deal_is_completed_likewise(parse):
     assert hubspot.lookup(event, ASKING) is None
 
 
+def test_a_company_is_nobody_and_its_contacts_are_not_asked_for():
+    body = json.dumps({"objectType": "COMPANY", "objectId": 7, "properties": {"name": {"value": "Acme"}}}).encode()
+    [event] = hubspot.parse(InboundRequest("POST", "", {}, body, settings=SETTINGS))
+    assert (event.kind, event.values["crm.name"]) == (CRM, "Acme")
+    assert "of a company" in event.notes[0]
+    assert hubspot.lookup(event, ASKING) is None
+
+
 def test_a_thin_contact_is_asked_for_at_once(parse):
     body = json.dumps({"object": {"objectType": "CONTACT", "objectId": 3234574}, "callbackId": "ap-1"}).encode()
     [event] = hubspot.parse(InboundRequest("POST", "", {}, body, settings=SETTINGS))
@@ -523,7 +531,7 @@ def test_a_ticket_that_has_moved_on_since_then_is_told(parse):
     moved = {**TICKET, "properties": {**TICKET["properties"], "hs_pipeline_stage": "1"}}
     event = hubspot.complete(event, answer(moved))
     assert "another stage" in event.notes[0]
-    assert event.values["ticket.custom.stage"] == "4"
+    assert (event.values["ticket.custom.stage"], event.values["ticket.custom.stage_now"]) == ("4", "1")
 
 
 def test_a_record_that_was_deleted_meanwhile_closes_nothing(parse):

@@ -25,6 +25,14 @@ NOBODY_NAMED: Final = (
     "The message does not say who the customer is. HubSpot is asked for the contact where the source has an api_token."
 )
 
+#: The same of a record that has no contact of its own to be asked for.
+NO_PERSON: Final = (
+    "The message does not say who the customer is, and of a {record} HubSpot is not asked for its contacts."
+)
+
+#: Kinds of records that HubSpot can be asked for, by what its CRM calls them.
+CRM_PATHS: Final[Mapping[str, str]] = {"ticket": "tickets", "deal": "deals", "contact": "contacts"}
+
 #: A ticket's properties in our names.
 TICKET_PROPERTIES: Final[Mapping[str, str]] = {
     "subject": "ticket.title",

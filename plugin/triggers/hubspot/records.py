@@ -20,6 +20,7 @@ from plugin.triggers.base.json_body import read_json
 from plugin.triggers.hubspot.facts import (
     CONTACT_ID,
     CONTACT_PROPERTIES,
+    CRM_PATHS,
     NAME_PROPERTIES,
     NO_CONTACT,
     NOBODY_NAMED,
@@ -30,8 +31,8 @@ from plugin.triggers.hubspot.facts import (
     person,
 )
 
-#: What the CRM calls the records that it can be asked for.
-_PATHS: Final[Mapping[str, str]] = {"ticket": "tickets", "deal": "deals"}
+#: Records that are asked for, so that their contacts are known.
+_LINKED_RECORDS: Final = ("ticket", "deal")
 
 #: Set when the contact has been read, whatever it says of the person.
 _CONTACT_READ: Final = "ticket.requester.external_id"
@@ -58,9 +59,9 @@ def lookup(event: Event, credentials: Credentials) -> OutboundRequest | None:
     if missing is Missing.RECORD:
         names = _asked_of(record, event)
         asked = {"properties": ",".join(names), "associations": "contacts"}
-        return _request(credentials, token, _PATHS[record], number, asked)
+        return _request(credentials, token, record, number, asked)
     asked = {"properties": ",".join(CONTACT_PROPERTIES)}
-    return _request(credentials, token, "contacts", str(event.values[CONTACT_ID]), asked)
+    return _request(credentials, token, "contact", str(event.values[CONTACT_ID]), asked)
 
 
 def complete(event: Event, response: OutboundResponse) -> Event:
@@ -82,7 +83,7 @@ def _missing(event: Event) -> Missing | None:
     if (contact := values.get(CONTACT_ID)) is not None:
         return Missing.CONTACT if contact != NO_CONTACT and _is_id(contact) else None
     record, number = _record_of(event)
-    return Missing.RECORD if record in _PATHS and _is_id(number) else None
+    return Missing.RECORD if record in _LINKED_RECORDS and _is_id(number) else None
 
 
 def _record_of(event: Event) -> tuple[str, str]:
@@ -103,12 +104,12 @@ def _asked_of(record: str, event: Event) -> list[str]:
 
 
 def _request(
-    credentials: Credentials, token: Secret, kind: str, number: str, asked: Mapping[str, str]
+    credentials: Credentials, token: Secret, record: str, number: str, asked: Mapping[str, str]
 ) -> OutboundRequest:
     return OutboundRequest(
         "GET",
         credentials["api_origin"],
-        path=("crm", "v3", "objects", kind, number),
+        path=("crm", "v3", "objects", CRM_PATHS[record], number),
         query=tuple(asked.items()),
         headers=(("Authorization", Secret(f"Bearer {token.reveal()}")), ("Accept", "application/json")),
         disguised=(token,),
@@ -134,8 +135,9 @@ def _with_record(event: Event, document: Mapping[str, Any]) -> Event:
         marks = (properties.get(name) for name in (entered, "closed_date") if name)
         # The time that HubSpot itself keeps is the same, whichever property's change it has told us of.
         mark = next((time for time in map(moment, marks) if time), mark)
-        if stage and as_text(properties.get("hs_pipeline_stage")) not in {stage, None}:
-            notes = (*notes, "The ticket has come to another stage since then.")
+        now = raw["ticket.custom.stage_now"] = as_text(properties.get("hs_pipeline_stage"))
+        if stage and now not in {stage, None}:
+            notes = (*notes, "The ticket has come to another stage since then; see ticket.custom.stage_now.")
     else:
         raw["crm.name"] = properties.get(NAME_PROPERTIES.get(str(event.values.get("crm.object")), ""))
     return _with_values(event, raw, notes, mark)

@@ -13,7 +13,9 @@ from typing import Any, Final
 from plugin.domain.event import Event, EventKind, as_text, is_unrendered
 from plugin.triggers.hubspot.facts import (
     CONTACT_ID,
+    CRM_PATHS,
     NAME_PROPERTIES,
+    NO_PERSON,
     NOBODY_NAMED,
     OBJECT_NUMBERS,
     STAGE_PROPERTIES,
@@ -146,7 +148,7 @@ def _record_event(
     values = _ticket(number, properties, kind) if record == "ticket" else _crm(record, number, properties, document)
     values |= raw
     if kind is not EventKind.UNSUPPORTED and not _names_somebody(values):
-        notes = (*notes, NOBODY_NAMED)
+        notes = (*notes, NOBODY_NAMED if record in CRM_PATHS else NO_PERSON.format(record=record))
     if event_id is None and mark is not None:
         event_id = fingerprint((account, kind.value, record, number, mark))
     return make_event(
