@@ -88,6 +88,18 @@ SOURCE: Final = Source(
 _RECIPE: Final = HmacRecipe(header="X-Hub-Signature", algorithm="sha1", prefix="sha1=")
 _DELIVERY: Final = "x-zammad-delivery"
 
+#: The names in the bodies that we give out, before `sent_for`: those of manifests/zammad.
+BODIES: Final[Mapping[str, tuple[str, ...]]] = {
+    "ticket.closed": (
+        *("event.kind", "ticket.id", "ticket.link", "ticket.status", "ticket.priority", "ticket.created_at"),
+        *("ticket.closed_at", "ticket.updated_at", "ticket.group.name", "ticket.requester.email"),
+        *("ticket.requester.phone", "ticket.assignee.email"),
+    ),
+    "ticket.reopened": (
+        *("event.kind", "ticket.id", "ticket.link", "ticket.status", "ticket.updated_at", "ticket.requester.email"),
+    ),
+}
+
 #: The user that stands for nobody: the owner of a ticket that nobody owns.
 _NOBODY: Final = "-"
 
@@ -119,7 +131,7 @@ def parse(request: InboundRequest) -> list[Event]:
             return [_read_own(document, request)]
         if document.keys() == {"error"}:
             return [_broken(document, request)]
-    events = read_message(request, kinds=SOURCE.events, id_headers=(_DELIVERY,))
+    events = read_message(request, kinds=SOURCE.events, id_headers=(_DELIVERY,), bodies=BODIES)
     return [_checked(event, request.settings) for event in events]
 
 

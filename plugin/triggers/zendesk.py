@@ -113,6 +113,20 @@ _ALIASES: Final[Mapping[str, str]] = {
 }
 
 
+#: The names in the bodies that we give out, before `sent_for`: those of manifests/zendesk.
+BODIES: Final[Mapping[str, tuple[str, ...]]] = {
+    "ticket.closed": (
+        *("event.kind", "ticket.id", "ticket.external_id", "ticket.link", "ticket.status", "ticket.type"),
+        *("ticket.priority", "ticket.via", "ticket.tags", "ticket.created_at", "ticket.updated_at"),
+        *("ticket.brand.name", "ticket.group.name", "ticket.requester.email", "ticket.requester.phone"),
+        *("ticket.requester.language", "ticket.requester.external_id", "ticket.assignee.name", "ticket.assignee.email"),
+    ),
+    "ticket.reopened": (
+        *("event.kind", "ticket.id", "ticket.link", "ticket.status", "ticket.updated_at", "ticket.requester.email"),
+    ),
+}
+
+
 def verify(request: InboundRequest, credentials: Credentials, now: datetime) -> None:
     # The secret looks like base64, but Zendesk signs with its text.
     require_hmac(request, text_key(credentials["signing_secret"]), _RECIPE, now)
@@ -139,7 +153,11 @@ def replay_mark(request: InboundRequest, credentials: Credentials) -> str | None
 
 def parse(request: InboundRequest) -> list[Event]:
     events = read_message(
-        request, kinds=SOURCE.events, id_headers=("x-zendesk-webhook-invocation-id",), aliases=_ALIASES
+        request,
+        kinds=SOURCE.events,
+        id_headers=("x-zendesk-webhook-invocation-id",),
+        aliases=_ALIASES,
+        bodies=BODIES,
     )
     return [_name_subscription(event) for event in events]
 

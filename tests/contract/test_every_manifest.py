@@ -131,6 +131,22 @@ def test_free_text_stays_out_of_the_bodies(source, body):
     assert not re.search(r"\{\{[\w.]*(title|description|comment|requester\.name|visitor\.name|person\.name)", text)
 
 
+@every_body
+def test_a_source_that_mends_its_bodies_knows_their_names(source, body):
+    known = getattr(registry.source(source), "BODIES", None)
+    if known is None:
+        return
+    document = json.loads(load_manifest(source, VALUES).bodies[body])
+    assert document.pop("sent_for").keys() == {"tenant", "source"}
+
+    def leaves(node, path=""):
+        if not isinstance(node, dict):
+            return [path.removesuffix(".")]
+        return [leaf for name, item in node.items() for leaf in leaves(item, f"{path}{name}.")]
+
+    assert sorted(known[body.replace("_", ".")]) == sorted(leaves(document))
+
+
 @every_sample
 def test_a_sample_is_a_report_of_the_kind_that_it_is_named_after(source, sample):
     module = registry.source(source)

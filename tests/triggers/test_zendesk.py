@@ -172,6 +172,13 @@ def test_an_unescaped_quote_is_put_right_where_it_stands_last(load_trigger):
     assert "ticket.title holds a quotation mark as it was typed" in event.notes[0]
 
 
+def test_an_unescaped_quote_is_put_right_anywhere_in_a_body_of_ours(load_trigger):
+    [event] = zendesk.parse(load_trigger("zendesk", "ticket_closed_unescaped_subject_in_our_body"))
+    [sound] = zendesk.parse(load_trigger("zendesk", "ticket_closed"))
+    assert event.values["ticket.title"] == 'He said "fire", "smoke"}'
+    assert {**event.values, "event.id": sound.id} == {**sound.values, "ticket.title": 'He said "fire", "smoke"}'}
+
+
 def test_an_unescaped_quote_is_told_with_its_place_where_the_rest_could_belong_to_the_text(load_trigger):
     with pytest.raises(Unreadable, match=r"line 2, column 32.*quote"):
         zendesk.parse(load_trigger("zendesk", "unreadable_unescaped_subject_before_the_id"))

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -26,7 +27,7 @@ from plugin.domain.event import (
 from plugin.errors import Unreadable
 from plugin.triggers.base import InboundRequest
 from plugin.triggers.base.json_body import storable
-from plugin.triggers.base.templated_json import read_templated_json
+from plugin.triggers.base.templated_json import Bodies, read_templated_json
 from plugin.triggers.base.times import read_time
 
 #: How many events one request, and how many fields one form may hold.
@@ -58,7 +59,7 @@ def read_message(
     kinds: Collection[EventKind],
     id_headers: Sequence[str] = (),
     aliases: Mapping[str, str] | None = None,
-    typed_last: Collection[str] = (),
+    bodies: Bodies = MappingProxyType({}),
     translate: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
 ) -> list[Event]:
     """The events in a message written in our placeholder names, nested or dotted.
@@ -69,14 +70,14 @@ def read_message(
     kinds: what this source can give; a message that names another kind gives an event of kind `unsupported`.
     id_headers: where the sender puts its event id, in lower case, tried before `webhook-id` and `idempotency-key`.
     aliases: the sender's own spelling of a placeholder, and ours.
-    typed_last: the names that end the bodies which we give out for this source: see `read_templated_json`.
+    bodies: the names in the bodies that we give out for this source: see `read_templated_json`.
     translate: makes a message in our names of one that the sender wrote in its own; the payload stays as it came.
     Raises Unreadable.
     """
     body = request.body.lstrip().removeprefix(codecs.BOM_UTF8).strip()
     if not body and not request.query:
         return []
-    document, mended = _read_body(request, body, typed_last) if body else _read_form(request.query, typed_last)
+    document, mended = _read_body(request, body, bodies) if body else _read_form(request.query, bodies)
     messages = document if isinstance(document, list) else [document]
     if len(messages) > MAX_EVENTS:
         raise Unreadable(f"The list holds {len(messages)} events, and at most {MAX_EVENTS} are taken in one request.")
@@ -100,16 +101,16 @@ _Read = tuple[Any, tuple[str, ...]]
 _BEGINS_LIKE_A_FORM: Final = re.compile(rb"[\w.%+-]+=")
 
 
-def _read_body(request: InboundRequest, body: bytes, typed_last: Collection[str]) -> _Read:
+def _read_body(request: InboundRequest, body: bytes, bodies: Bodies) -> _Read:
     is_form = "form-urlencoded" in request.headers.get("content-type", "").lower()
     if not body.startswith((b"{", b"[")) and (is_form or _BEGINS_LIKE_A_FORM.match(body)):
-        return _read_form(body.decode("utf-8", "replace"), typed_last)
+        return _read_form(body.decode("utf-8", "replace"), bodies)
     if body.startswith(b"<"):
         raise Unreadable("The body is XML; let the sender use JSON or a form.")
-    return read_templated_json(request.body, typed_last)
+    return read_templated_json(request.body, bodies)
 
 
-def _read_form(text: str, typed_last: Collection[str]) -> _Read:
+def _read_form(text: str, bodies: Bodies) -> _Read:
     try:
         fields = dict(parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=MAX_FIELDS))
     except ValueError:
@@ -117,7 +118,7 @@ def _read_form(text: str, typed_last: Collection[str]) -> _Read:
     [*values] = fields.values()
     if len(values) == 1 and values[0].lstrip().startswith(("{", "[")):
         # Some senders know only forms, and put the JSON they were given into a single field.
-        return read_templated_json(values[0].encode("utf-8", "replace"), typed_last)
+        return read_templated_json(values[0].encode("utf-8", "replace"), bodies)
     return storable(fields), ()
 
 

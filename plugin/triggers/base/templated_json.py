@@ -12,14 +12,18 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, zip_longest
+from itertools import islice, repeat, zip_longest
+from types import MappingProxyType
 from typing import Any, Final
 
 from plugin.domain.event import CATALOGUE
 from plugin.errors import Unreadable
 from plugin.triggers.base.json_body import MAX_DEPTH, read_json
+
+#: The names in the bodies that we give out for a source, by the event that each tells of.
+Bodies = Mapping[str, Collection[str]]
 
 #: The names that end every body which we give out, after its last value.
 _SENT_FOR: Final = frozenset({"sent_for", "sent_for.tenant", "sent_for.source"})
@@ -53,18 +57,19 @@ _ESCAPE: Final = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
 _CONTROL: Final = re.compile(r"[\x00-\x1f]")
 
 
-def read_templated_json(body: bytes, typed_last: Collection[str] = ()) -> tuple[Any, tuple[str, ...]]:
+def read_templated_json(body: bytes, bodies: Bodies = MappingProxyType({})) -> tuple[Any, tuple[str, ...]]:
     """The document in `body`, and a sentence for the receipt on each value that the template broke.
 
-    typed_last: the names that end the bodies of this source, before `sent_for`, because customers type their values.
-    In a body that ends otherwise, one such value is put right, where nothing but `sent_for` follows it.
+    bodies: the names in the bodies that we give out for this source, by the event that each tells of. To such a body
+    one value that customers type may have been added, before others of the kind. In any other body that value is put
+    right where nothing but `sent_for` follows it.
     Raises Unreadable, about the message as it came, for what is not JSON and has no reading or more than one.
     """
     try:
         return read_json(body), ()
     except Unreadable as refusal:
         try:
-            mended, notes = _mend(body, frozenset(typed_last))
+            mended, notes = _mend(body, bodies)
             return read_json(mended.encode()), notes
         except (_Uncertain, Unreadable):
             raise refusal from None
@@ -88,13 +93,13 @@ class _Member:
         return self.path not in _SAFE and self.value.startswith(('"', "["))
 
 
-def _mend(body: bytes, typed_last: frozenset[str]) -> tuple[str, tuple[str, ...]]:
+def _mend(body: bytes, bodies: Bodies) -> tuple[str, tuple[str, ...]]:
     try:
         text = body.lstrip().removeprefix(codecs.BOM_UTF8).decode().strip()
     except UnicodeDecodeError:
         raise _Uncertain from None
     members = list(_members(text))
-    _require_one_reading(members, typed_last)
+    _require_one_reading(members, bodies)
     pieces: list[str] = []
     notes: list[str] = []
     for member in members:
@@ -136,19 +141,27 @@ def _split(rest: str) -> tuple[str, str]:
     return rest[:end], rest[end:]
 
 
-def _require_one_reading(members: Sequence[_Member], typed_last: frozenset[str]) -> None:
+def _require_one_reading(members: Sequence[_Member], bodies: Bodies) -> None:
     """Everything behind the first value that a customer types could be a part of it.
 
     It cannot be one where these are just the names that the template is known to have there: were they typed, then the
     template's own would stand behind them, and there would be more names than it has.
     """
     paths = [member.path for member in members]
-    typed = [number for number, member in enumerate(members) if member.is_typed]
-    before = set(paths[: typed[0] + 1]) if typed else set(paths)
+    first = next((number for number, member in enumerate(members) if member.is_typed), len(members))
+    before = set(paths[: first + 1])
+    kinds = {member.value.strip('"') for member in members[:first] if member.path in {"event", "event.kind"}}
+    ours = _with_objects(name for kind in kinds for name in bodies.get(kind, ()))
     behind = frozenset(paths) - before
-    possible = {frozenset(), _SENT_FOR - before, (_SENT_FOR | typed_last) - before}
-    if len(set(paths)) != len(paths) or behind not in possible:
+    if len(set(paths)) != len(paths) or behind not in {frozenset(), _SENT_FOR - before, (_SENT_FOR | ours) - before}:
         raise _Uncertain
+
+
+def _with_objects(names: Iterable[str]) -> frozenset[str]:
+    """Names, and those of the objects that they stand in."""
+    return frozenset(
+        ".".join(parts[:end]) for parts in map(str.split, names, repeat(".")) for end in range(1, len(parts) + 1)
+    )
 
 
 def _mended_value(member: _Member) -> tuple[str, str]:

@@ -12,7 +12,17 @@ from plugin.errors import Unreadable
 from plugin.triggers.base.json_body import read_json
 from plugin.triggers.base.templated_json import read_templated_json
 
-TYPED_LAST = ("ticket.requester", "ticket.requester.first_name", "ticket.requester.last_name", "ticket.title")
+BODIES = {
+    "ticket.closed": (
+        "ticket.id",
+        "ticket.tags",
+        "ticket.assignee.name",
+        "ticket.assignee.email",
+        "ticket.requester.first_name",
+        "ticket.requester.last_name",
+    ),
+    "ticket.reopened": ("ticket.id",),
+}
 
 
 def note(path, slip):
@@ -85,12 +95,34 @@ def whole(title="fine", first_name="Ann", last_name="Lee"):
     }
 
 
-def test_several_texts_are_put_right_where_the_source_s_bodies_end_with_them():
+@pytest.mark.parametrize("place", range(4))
+def test_a_text_that_was_added_to_a_body_of_ours_is_put_right_before_others_that_customers_type(place):
+    fields = ['"id": "1"', '"tags": "a b"', '"assignee": {"name": "Jan", "email": "j@acme.example"}']
+    fields.append('"requester": {"first_name": "Ann", "last_name": "Lee"}')
+    fields.insert(place, '"title": "He said "fire", twice"')
+    ticket = ", ".join(fields)
+    body = f'{{"event": "ticket.closed", "ticket": {{{ticket}}}, "sent_for": {{"tenant": "a", "source": "b"}}}}'
+    document, notes = read_templated_json(body.encode(), BODIES)
+    assert document["ticket"]["title"] == 'He said "fire", twice'
+    assert list(document["ticket"])[place] == "title"
+    assert notes == title_note("a quotation mark")
+
+
+def test_the_body_is_that_of_the_event_that_it_tells_of():
+    body = (
+        '{"event": {"kind": "%s"}, "ticket": {"title": "a "b"", "id": "1"}, "sent_for": {"tenant": "a", "source": "b"}}'
+    )
+    assert read_templated_json((body % "ticket.reopened").encode(), BODIES)[1]
+    with pytest.raises(Unreadable):
+        read_templated_json((body % "ticket.closed").encode(), BODIES)
+
+
+def test_several_texts_are_put_right_where_the_source_s_bodies_hold_them():
     typed = {"title": 'a "b"', "first_name": 'Ann "Joy"', "last_name": "O\\Lee"}
     body = json.dumps(whole(**dict.fromkeys(typed, "@@@")))
     for text in typed.values():
         body = body.replace("@@@", text, 1)
-    document, notes = read_templated_json(body.encode(), TYPED_LAST)
+    document, notes = read_templated_json(body.encode(), BODIES)
     assert document == whole(**typed)
     assert len(notes) == 3
 
@@ -126,7 +158,7 @@ def test_what_has_no_reading_or_two_is_refused_as_it_was_sent(body):
     with pytest.raises(Unreadable) as plain:
         read_json(body.encode())
     with pytest.raises(Unreadable) as refused:
-        read_templated_json(body.encode(), TYPED_LAST)
+        read_templated_json(body.encode(), BODIES)
     assert str(refused.value) == str(plain.value)
 
 
@@ -183,7 +215,7 @@ def test_a_document_of_which_one_text_lost_its_escapes_is_what_it_was_or_is_refu
     if sound.count("@@@") > 1:
         return
     try:
-        read, notes = read_templated_json(sound.replace("@@@", raw).encode(), TYPED_LAST)
+        read, notes = read_templated_json(sound.replace("@@@", raw).encode(), BODIES)
     except Unreadable:
         return
     # What is still JSON is nobody's to judge.
