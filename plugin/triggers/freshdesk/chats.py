@@ -53,7 +53,7 @@ def is_chat(message: Any) -> bool:
 def in_our_names(message: Mapping[str, Any]) -> Mapping[str, Any]:
     """Freshchat's message in our names, as far as it says anything."""
     conversation = _conversation(message)
-    [*users] = (user for user in _list(conversation, "users") if isinstance(user, dict))
+    users = [user for user in _list(conversation, "users") if isinstance(user, dict)]
     return {
         "event": {"kind": EventKind.CHAT_ENDED.value, "time": message.get("action_time")},
         "chat": {
