@@ -8,6 +8,8 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 
+from sqlalchemy import Connection
+
 from plugin import registry
 from plugin.domain.event import Event
 from plugin.domain.identity import Mint
@@ -17,7 +19,7 @@ from plugin.pipeline.coalesce import Coalescer
 from plugin.pipeline.draft import Draft, Setup, draft_events, question_of
 from plugin.pipeline.fingerprint import digest
 from plugin.pipeline.gate import Gate
-from plugin.pipeline.reading import read_events
+from plugin.pipeline.reading import read_events, without_secrets
 from plugin.pipeline.record import Acceptance, Crowded, Entry, Outdated, record
 from plugin.pipeline.setups import Setups
 from plugin.pipeline.visits import Visits
@@ -79,9 +81,10 @@ class Acceptor:
         """
         now = self._mint.now()
         setup = self._setups.setup_of(source) if verified else self._let_in(source, request, now)
-        trigger = self._new_trigger(setup.source, request, setup.credentials, now)
+        kept = without_secrets(source.kind, request)
+        trigger = self._new_trigger(setup.source, kept, setup.credentials, now)
         try:
-            reading = read_events(source.kind, request, setup.reading)
+            reading = read_events(source.kind, kept, setup.reading)
         except Unreadable as error:
             self._keep_unreadable(setup.source, trigger, key, str(error))
             raise UnreadableKept(str(error), trigger.id) from None
@@ -91,7 +94,7 @@ class Acceptor:
         if parsed:
             acceptance = self._plan_and_store(setup, request, trigger, parsed, key=key, verified=verified)
         answer = getattr(registry.source(source.kind), "answer", None)
-        return replace(acceptance, answer=answer(request, parsed)) if answer is not None else acceptance
+        return replace(acceptance, answer=answer(kept, parsed)) if answer is not None else acceptance
 
     def _let_in(self, source: StoredSource, request: InboundRequest, now: datetime) -> Setup:
         """What decides about a request that has proven itself. Raises TooMany, SignatureInvalid.
@@ -180,16 +183,13 @@ class Acceptor:
 
     def dry_run(self, source: StoredSource, request: InboundRequest) -> list[Draft]:
         """What would be decided about a message; stores nothing. Raises Unreadable."""
-        setup = self._setups.reread(source)
+        setup, request = self._setups.reread(source), without_secrets(source.kind, request)
         parsed = read_events(source.kind, request, setup.reading).events
         trigger = self._new_trigger(setup.source, request, {}, self._mint.now())
         with self._database.read() as db:
             memory = recall(db, [question_of(setup.source, trigger, parsed)])
             drafts = draft_events(memory, setup, trigger, parsed, self._mint)
-            return [
-                replace(draft, outlook=outlook(db, setup, draft.event)) if draft.event.kind.is_report else draft
-                for draft in drafts
-            ]
+            return [replace(draft, outlook=_outlook(db, setup, draft)) for draft in drafts]
 
     def note_refusal(self, source: StoredSource, status: int) -> None:
         """Show on the overview that a request was refused; at most every ten seconds, and never worth an error."""
@@ -222,6 +222,15 @@ class Acceptor:
             intake.add_triggers(db, [(source.tenant_id, kept)])
             for note in notes:
                 note(db)
+
+
+def _outlook(db: Connection, setup: Setup, draft: Draft) -> str:
+    """What a worker would do about an event, for a dry run; empty where it is planned as it comes in."""
+    if draft.event.kind.is_report:
+        return outlook(db, setup, draft.event)
+    if draft.pending and not draft.thin:
+        return "It does not name the customer; what its source said before would be looked for before the rules decide."
+    return ""
 
 
 def _verify(setup: Setup, request: InboundRequest, now: datetime) -> bool:

@@ -183,6 +183,17 @@ def _is_thin(event: Event, setup: Setup) -> bool:
     return module is not None and module.lookup(event, setup.credentials) is not None
 
 
+def says_too_little(event: Event) -> bool:
+    """Whether an event ends something and does not say whose it was."""
+    return event.kind.closes and event.subject is not None and "person.email" not in event.values
+
+
+def _is_joined(event: Event, setup: Setup, decided: EpisodeDecision) -> bool:
+    """Whether an event is completed by what its source said before. One that repeats a closing asks nobody anyway."""
+    remembers = registry.source(setup.source.kind).SOURCE.remembers
+    return bool(remembers) and decided.begins and says_too_little(event)
+
+
 def _planned(draft: Draft, setup: Setup, memory: Memory, mint: Mint) -> Draft:
     if _is_thin(draft.event, setup):
         # What happened, and which closing it is, is known only when the source has told the rest.
@@ -195,8 +206,8 @@ def _planned(draft: Draft, setup: Setup, memory: Memory, mint: Mint) -> Draft:
     decided = decide_episode(memory, source.id, event, mint)
     if event.subject is not None and decided.episode is not None:
         memory.put_episode(source.id, event.subject, left_by(event, decided.episode))
-    if event.kind.is_report:
-        # Whose delivery it belongs to is looked for outside the sender's request.
+    if event.kind.is_report or _is_joined(event, setup, decided):
+        # Whose delivery it belongs to, or what was said before, is looked for outside the sender's request.
         return replace(draft, decided=decided, pending=True)
     around = Circumstances(
         source=source.name,

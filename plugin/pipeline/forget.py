@@ -12,6 +12,7 @@ from plugin.errors import NotAllowed
 from plugin.pipeline.fingerprint import mark_of
 from plugin.store import persons
 from plugin.store.database import Database
+from plugin.store.earlier import receipts_completed, subjects_of
 from plugin.store.persons import KINDS, Traces, Wanted
 
 #: The shortest text that is searched for.
@@ -70,12 +71,18 @@ def forget_person(database: Database, mint: Mint, tenant_id: str, address: str, 
     """
     _refuse_short(address)
     sum_ = _Sum()
+    about: set[tuple[str, str]] = set()
     for traces in _pages(database, tenant_id, address, progress):
         sum_.add(traces)
         if traces.triggers:
             with database.write() as db:
+                about |= subjects_of(db, traces.events)
                 sum_.cancelled += persons.erase_traces(db, tenant_id, traces, mint.now())
     with database.write() as db:
+        # What later events have taken over from these, behind the search's back.
+        completed = receipts_completed(db, tenant_id, about)
+        late = persons.traces_in(db, completed, Wanted(address), mark_of(tenant_id, address))
+        sum_.cancelled += persons.erase_traces(db, tenant_id, late, mint.now())
         persons.erase_mark(db, tenant_id, mark_of(tenant_id, address))
     return sum_.found()
 
@@ -91,7 +98,7 @@ def _pages(database: Database, tenant_id: str, address: str, progress: Progress)
             page = persons.page_of_receipts(db, tenant_id, last)
             if page is None:
                 return
-            traces = persons.traces_in(db, page, wanted, person)
+            traces = persons.traces_in(db, page.trigger_ids, wanted, person)
         yield traces
         last = page.last
         searched += len(page.trigger_ids)

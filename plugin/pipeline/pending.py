@@ -1,4 +1,4 @@
-"""Planning what could not be planned as it came in: reports, what calls have told, and what had to be asked for first.
+"""Planning what could not be planned as it came in: reports, what calls have told, and what had to be completed first.
 
 It is done by workers, outside the sender's request: read again, find the delivery that it belongs to, take over what
 that one's event says, ask the rules; then write all of it down in one transaction, in which each event is still as it
@@ -8,7 +8,7 @@ was. Any number of workers may do it at once, and one that falls silent leaves n
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -24,12 +24,13 @@ from plugin.domain.verdict import Cause, Decision, Verdict
 from plugin.errors import SourceGone, StoreUnavailable, Unreadable, VaultError
 from plugin.pipeline.belonging import belonging_of, find_delivery, why_unmatched
 from plugin.pipeline.draft import Setup
+from plugin.pipeline.joining import Joined, join_earlier
 from plugin.pipeline.plan import Circumstances, PlannedVerdict, plan_event
 from plugin.pipeline.record import new_delivery, stored_verdict
 from plugin.pipeline.rereading import MessageGone, Messages, ancestors, read_again, with_inherited
 from plugin.pipeline.setups import read_setup
 from plugin.pipeline.suppression import invites, wish_of_person
-from plugin.store import deliveries, intake, planning, restored, tenants
+from plugin.store import deliveries, earlier, events, intake, planning, restored, tenants
 from plugin.store.belonging import Called
 from plugin.store.database import Database
 from plugin.store.origins import Origin, origin_of, parent_of
@@ -60,7 +61,7 @@ class _Plan:
 
     version: of the configuration that it was planned by; None where none was asked. came_at: when it came in.
     before: the events that it has taken something over from. report: what is told of the delivery that it belongs to;
-    known: what was reported of that delivery before.
+    known: what was reported of that delivery before. joined: with what its source said before, where that was needed.
     """
 
     origin: Origin
@@ -73,6 +74,7 @@ class _Plan:
     before: Sequence[Origin] = ()
     report: NewReport | None = None
     known: Sequence[str] = ()
+    joined: Joined | None = None
 
     @property
     def messages(self) -> set[str]:
@@ -145,9 +147,10 @@ class Planner:
         if setup is None:
             return _without_rules(one, origin, Decision.NO, Cause.SOURCE_GONE)
         try:
-            event = read_again(db, one.tenant_id, origin, read)
+            joined = join_earlier(db, setup, origin, read)
+            event = joined.event if joined is not None else read_again(db, one.tenant_id, origin, read)
             plan = self._plan_report if event.kind.is_report else self._plan_event
-            return plan(db, setup, origin, event)
+            return replace(plan(db, setup, origin, event), joined=joined)
         except MessageGone:
             return _without_rules(one, origin, Decision.NO, Cause.UNREADABLE, "It has been removed meanwhile.")
         except Unreadable as error:
@@ -160,7 +163,7 @@ class Planner:
             return _without_rules(one, origin, Decision.PROBLEM, Cause.UNREADABLE, words)
 
     def _plan_event(self, db: Connection, setup: Setup, origin: Origin, event: Event) -> _Plan:
-        """What a call has told, or an event for which something was asked first."""
+        """What a call has told, or an event for which something was asked or looked for first."""
         tenant_id = setup.source.tenant_id
         before = ancestors(db, tenant_id, parent_of(db, tenant_id, origin.event))
         full = with_inherited(db, tenant_id, event, before)
@@ -243,6 +246,8 @@ class Planner:
         with self._database.write() as db:
             versions = tenants.versions(db, {plan.tenant_id for plan in plans})
             planning.hold_deliveries(db, parents)
+            # Before the events themselves, as whoever empties them does.
+            kept = earlier.hold_values(db, {one for plan in plans if plan.joined for one in plan.joined.held})
             held = planning.hold_unplanned(db, [plan.origin.event.id for plan in plans])
             known = planning.kinds_reported(db, parents)
             # What was forgotten meanwhile must not come back in a new delivery.
@@ -253,6 +258,7 @@ class Planner:
                 if plan.origin.event.id in held
                 and plan.version in {None, versions.get(plan.tenant_id)}
                 and not plan.messages & gone
+                and (plan.joined is None or plan.joined.held <= kept)
                 and _still_news(plan, known)
                 and _still_wanted(db, plan)
             ]
@@ -263,6 +269,9 @@ class Planner:
         now = self._mint.now()
         promised = [(plan, self._promises(plan, now)) for plan in plans]
         planning.note_planned(db, [plan.planned for plan in plans])
+        for plan in plans:
+            if plan.joined is not None:
+                _note_joined(db, plan, plan.joined.event)
         intake.add_verdicts(
             db,
             [
@@ -309,6 +318,22 @@ def _without_rules(one: ToPlan, origin: Origin, decision: Decision, cause: Cause
     planned = PlannedEvent(stored.id, stored.parent_delivery_id, stored.depth, stored.episode_id, stored.subject)
     event = Event(EventKind(stored.kind))
     return _Plan(origin, event, [_verdict(decision, cause, detail)], origin.received_at, one.tenant_id, planned)
+
+
+def _note_joined(db: Connection, plan: _Plan, event: Event) -> None:
+    events.complete_event(
+        db,
+        plan.tenant_id,
+        plan.origin.event.id,
+        kind=event.kind,
+        happened_at=event.time,
+        subject=event.subject,
+        episode_id=plan.planned.episode_id,
+        planned=True,
+        notes=event.notes,
+        values=event.values,
+        unrendered=sorted(event.unrendered),
+    )
 
 
 def _verdict(decision: Decision, cause: Cause, detail: str = "") -> PlannedVerdict:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -63,7 +64,7 @@ def read_again(db: Connection, tenant_id: str, origin: Origin, read: Messages | 
         )
     if not origin.event.values:
         raise MessageGone(origin.emptied_for or "retention")
-    return Event(EventKind(origin.event.kind), time=origin.event.happened_at, values=_values(origin.event))
+    return Event(EventKind(origin.event.kind), time=origin.event.happened_at, values=values_of(origin.event.values))
 
 
 def ancestors(db: Connection, tenant_id: str, parent: Origin | None) -> list[Origin]:
@@ -93,11 +94,12 @@ def _completed(event: Event, stored: StoredEvent) -> Event:
         kind=EventKind(stored.kind),
         time=stored.happened_at,
         subject=stored.subject,
-        values=_values(stored),
+        values=values_of(stored.values),
         unrendered=frozenset(stored.unrendered),
         notes=tuple(stored.notes),
     )
 
 
-def _values(stored: StoredEvent) -> dict[str, Value]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in stored.values.items()}
+def values_of(stored: Mapping[str, Any]) -> dict[str, Value]:
+    """An event's values as they are stored, in the form that events have them."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}

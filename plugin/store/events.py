@@ -106,7 +106,7 @@ def complete_event(
     values: Mapping[str, Any],
     unrendered: Sequence[str],
 ) -> None:
-    """Write down what a look-up has found out about an event, which then waits for it no more."""
+    """Write down what was found out about an event besides its message; it then waits for it no more."""
     which = (events.c.tenant_id == tenant_id, events.c.id == event_id)
     told = {"kind": kind, "happened_at": happened_at, "subject": subject, "episode_id": episode_id}
     state = {"planned": planned, "waits": False, "looked_up": True, "notes": list(notes)}
@@ -160,7 +160,8 @@ class StoredBody:
 class StoredEvent:
     """values: empty where retention has removed them. test: its source was in state test when it came.
 
-    looked_up: whether its source was asked for more, so that the values hold more than the message.
+    looked_up: whether it was completed by what its source was asked for, or has said before: then the values hold more
+    than the message.
     waits: something is asked first, before it is planned. parent_delivery_id: the delivery that it belongs to; depth:
     how many calls lie between it and a message from outside.
     """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -98,11 +98,11 @@ def page_of_receipts(db: Connection, tenant_id: str, last: tuple[datetime, str] 
     return Page([row.id for row in rows], (rows[-1].received_at, rows[-1].id)) if rows else None
 
 
-def traces_in(db: Connection, page: Page, wanted: Wanted, person: str) -> Traces:
+def traces_in(db: Connection, trigger_ids: Sequence[str], wanted: Wanted, person: str) -> Traces:
     """Where these receipts name somebody. person: the mark that deliveries to them carry."""
-    traces = Traces(len(page.trigger_ids))
-    events_of: dict[str, set[str]] = {trigger_id: set() for trigger_id in page.trigger_ids}
-    for event in db.execute(_EVENTS, {"ids": page.trigger_ids}):
+    traces = Traces(len(trigger_ids))
+    events_of: dict[str, set[str]] = {trigger_id: set() for trigger_id in trigger_ids}
+    for event in db.execute(_EVENTS, {"ids": trigger_ids}):
         events_of[event.trigger_id].add(event.id)
         _look_at_event(event, wanted, traces)
     event_ids = [event_id for several in events_of.values() for event_id in several]
@@ -111,7 +111,7 @@ def traces_in(db: Connection, page: Page, wanted: Wanted, person: str) -> Traces
             if wanted.in_row(tuple(row)[1:]):
                 traces.note(kind, row.event_id)
     _look_at_calls(db, event_ids, wanted, person, traces)
-    for message in db.execute(_MESSAGES, {"ids": page.trigger_ids}):
+    for message in db.execute(_MESSAGES, {"ids": trigger_ids}):
         if _is_in_message(message, wanted):
             traces.counts["stored messages"] += 1
             traces.triggers.add(message.id)

@@ -276,7 +276,7 @@ events = Table(
     Column("planned", Boolean, nullable=False),
     # While not planned: something has to be asked first, so no worker plans it yet. Whoever ends the asking clears it.
     Column("waits", Boolean, nullable=False, server_default=text("false")),
-    # Whether its source was asked for more: then the values hold more than the message.
+    # Whether its source was asked for more, or has said it before: then the values hold more than the message.
     Column("looked_up", Boolean, nullable=False, server_default=text("false")),
     # It was not planned when a backup was put back, so what it asks for is held for a person.
     Column("held", Boolean, nullable=False, server_default=text("false")),

@@ -55,7 +55,9 @@ class Source:
     settings: a schema class of how messages are to be read; it holds no secrets. account: the credential that says
     whose messages are taken, where one app-level secret serves many accounts: see `Event.account`.
     placeholders: names it usually fills, for the pages. test_credentials: what else may sign a request while the
-    source is in state test, where no vendor is ever called.
+    source is in state test, where no vendor is ever called. remembers: the sender's own words (`Event.vendor_kind`) for
+    the messages that name the customer where its closings do not: a closing without an e-mail address takes over what
+    the newest of them, of the last days and about the same subject, has said.
     """
 
     title: str
@@ -66,6 +68,7 @@ class Source:
     test_credentials: Credentials | None = None
     settings: type[Schema] | None = None
     account: str = ""
+    remembers: frozenset[str] = frozenset()
 
 
 class MatchBy(StrEnum):
@@ -87,7 +90,7 @@ class Belonging:
 
 
 class SourceModule(Protocol):
-    """The shape of plugin/triggers/<name>.py. `replay_mark` and `answer` are optional; see also LookupModule.
+    """The shape of plugin/triggers/<name>.py. What stands here in words is optional; see also LookupModule.
 
     `verify_frame(token, credentials, now) -> str` is there where the sender can show a page of ours in a frame of its
     own: the origin of the page around it, once the token has proven that it is that tenant's. Raises SignatureInvalid.
@@ -98,6 +101,9 @@ class SourceModule(Protocol):
     verify raises SignatureInvalid. parse raises Unreadable; it gives no events for a handshake.
     `replay_mark(request, credentials) -> str | None` names what in a verified request can never honestly come twice
     (a signature over a time), as 64 hexadecimal digits; None where the proof covers no time.
+    `answer(request, events) -> InboundAnswer` is there where the sender wants another answer than our own JSON.
+    `without_secrets(body: bytes) -> bytes` is there where the proof stands in the body: it gives the body as it is read
+    and kept, whatever it holds. verify sees the whole one. What is kept is read again for replays.
     """
 
     SOURCE: Source
