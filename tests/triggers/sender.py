@@ -21,7 +21,8 @@ class Sender:
 
     closing: the name of the recording of one plain closing. prove: gives the request as the sender would send it at
     this moment, to its URL. before: recordings that it sends before, where the closing does not say enough by itself.
-    timed: whether the proof covers the time. covers_body: whether it covers the body.
+    timed: whether the proof covers the time. covers_body: whether it covers the body. in_body: whether it stands in the
+    body itself. url_only: whether nothing but the address proves the sender.
     """
 
     credentials: Mapping[str, Any]
@@ -31,6 +32,8 @@ class Sender:
     before: Sequence[str] = ()
     timed: bool = False
     covers_body: bool = True
+    in_body: bool = False
+    url_only: bool = False
 
 
 def sender_of(source: str) -> Sender:

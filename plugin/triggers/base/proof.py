@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 from base64 import b64decode, b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -118,6 +119,20 @@ def require_basic(request: InboundRequest, user: str, password: Secret) -> None:
 def require_header(request: InboundRequest, name: str, value: Secret) -> None:
     """Raises SignatureInvalid unless the header `name` holds exactly `value`."""
     _require_equal(_header(request, name), value.reveal())
+
+
+def require_in_body(given: object, secret: Secret) -> None:
+    """Raises SignatureInvalid unless `given`, as it was read from the body, is exactly `secret`."""
+    if not isinstance(given, str) or not given:
+        raise SignatureInvalid("The body does not hold the secret.")
+    if not hmac.compare_digest(given.encode("utf-8", "replace"), secret.reveal().encode()):
+        raise SignatureInvalid("The secret in the body does not match.")
+
+
+def require_url_only(credentials: Mapping[str, object]) -> None:
+    """Raises SignatureInvalid unless its owner has said that the address alone proves the sender."""
+    if not credentials.get("url_only"):
+        raise SignatureInvalid("The source has no credentials to check against.")
 
 
 def _signed_message(request: InboundRequest, recipe: HmacRecipe) -> bytes:
