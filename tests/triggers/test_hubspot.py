@@ -344,6 +344,19 @@ def test_the_fields_of_the_workflow_action_are_read_as_the_guide_lists_them(pars
     assert event.notes == ()
 
 
+def test_ids_longer_than_any_of_hubspots_still_fit_an_index():
+    message = {"object": {"objectType": "TICKET", "objectId": "1" * 5000}, "callbackId": "ap-" * 5000}
+    [event] = hubspot.parse(InboundRequest("POST", "", {}, json.dumps(message).encode(), settings=SETTINGS))
+    assert max(len(event.id), len(event.subject)) < 100
+
+
+def test_a_field_whose_name_is_no_name_is_left_to_the_payload():
+    fields = {"": "a", ".": "b", "x." * 300: "c", "order": "ORD-77"}
+    message = {"object": {"objectType": "TICKET", "objectId": 35436}, "inputFields": fields}
+    [event] = hubspot.parse(InboundRequest("POST", "", {}, json.dumps(message).encode(), settings=SETTINGS))
+    assert [name for name in event.values if name.startswith("ticket.custom.")] == ["ticket.custom.order"]
+
+
 def test_a_token_that_hubspot_did_not_fill_in_is_unrendered(parse):
     [event] = parse("workflow_action_unrendered_email")
     assert "person.email" in event.unrendered

@@ -58,7 +58,7 @@ CONTACT_PROPERTIES: Final = ("email", "firstname", "lastname", "phone", "mobilep
 
 _STAGE: Final = re.compile(r"[\w.-]{1,100}", re.ASCII)
 
-#: Ids longer than this are replaced by their hash, so that every id fits an index of the database.
+#: Longer than any id of HubSpot's.
 _MAX_ID: Final = 200
 
 
@@ -107,8 +107,12 @@ def fingerprint(parts: Iterable[object]) -> str:
 def subject_of(record: str, number: str | None) -> str | None:
     if number is None:
         return None
-    subject = f"ticket:{number}" if record == "ticket" else f"crm:{record}:{number}"
-    return subject if len(subject) <= _MAX_ID else f"sha256:{hashlib.sha256(subject.encode()).hexdigest()}"
+    return bounded(f"ticket:{number}" if record == "ticket" else f"crm:{record}:{number}")
+
+
+def bounded(text: str) -> str:
+    """An id as it is, or its hash where it is longer than an index of the database may take."""
+    return text if len(text) <= _MAX_ID else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def person(properties: Mapping[str, object], record: str) -> dict[str, object]:

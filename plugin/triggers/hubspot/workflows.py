@@ -6,6 +6,7 @@ https://developers.hubspot.com/docs/apps/developer-platform/add-features/custom-
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -21,6 +22,7 @@ from plugin.triggers.hubspot.facts import (
     STAGE_PROPERTIES,
     TICKET_PROPERTIES,
     Closed,
+    bounded,
     entered_property,
     fingerprint,
     make_event,
@@ -69,7 +71,7 @@ _UNKNOWN: Final = (
 def read_action(document: Mapping[str, Any], closed: Closed) -> Event:
     """The event of our own workflow action."""
     origin, enrolled, inputs = (_object(document, name) for name in ("origin", "object", "inputFields"))
-    record = _record_name(enrolled) or "record"
+    record, callback = _record_name(enrolled) or "record", as_text(document.get("callbackId"))
     given = {name: value for name, value in inputs.items() if as_text(value) and not is_unrendered(value)}
     who = {theirs: given[name] for name, theirs in _PERSON_INPUTS.items() if name in given}
     properties = _properties(enrolled) | {
@@ -81,7 +83,7 @@ def read_action(document: Mapping[str, Any], closed: Closed) -> Event:
     else:
         # A ticket's own properties say nothing of who the customer is: an address among them may be anybody's.
         raw = person(who, record) | {ours: given.get(name) for name, ours in _AGENT_INPUTS.items()}
-        raw |= {f"ticket.custom.{name}": value for name, value in given.items() if name not in _KNOWN_INPUTS}
+        raw |= {f"ticket.custom.{name}": value for name, value in given.items() if _is_own_field(name)}
         raw |= {f"ticket.requester.{name}": inputs[name] for name in _PERSON_INPUTS if is_unrendered(inputs.get(name))}
     return _record_event(
         record,
@@ -92,9 +94,13 @@ def read_action(document: Mapping[str, Any], closed: Closed) -> Event:
         closed,
         wanted=as_text(given.get(_KIND_INPUT)),
         account=as_text(origin.get("portalId")) or as_text(document.get("portalId")),
-        event_id=as_text(document.get("callbackId")),
+        event_id=bounded(callback) if callback is not None else None,
         word="workflow action",
     )
+
+
+def _is_own_field(name: str) -> bool:
+    return name not in _KNOWN_INPUTS and re.fullmatch(r"[\w-]{1,100}", name) is not None
 
 
 def read_record(document: Mapping[str, Any], closed: Closed) -> Event:
