@@ -147,6 +147,19 @@ def test_a_source_that_mends_its_bodies_knows_their_names(source, body):
     assert sorted(known[body.replace("_", ".")]) == sorted(leaves(document))
 
 
+@every_body
+def test_a_title_that_somebody_adds_to_a_body_may_hold_anything(source, body):
+    if not hasattr(registry.source(source), "BODIES"):
+        return
+    text = load_manifest(source, VALUES).bodies[body]
+    title = 'He said "fire", "smoke"}\n C:\\Data'
+    broken = filled_by_sender(text).replace(b'"status":', b'"title": "' + title.encode() + b'",\n    "status":', 1)
+    [event] = registry.source(source).parse(InboundRequest("POST", "", {}, broken))
+    assert event.values["ticket.title"] == title
+    assert event.values["person.email"] == "lucja.nowak@example.com"
+    assert "ticket.title holds a quotation mark and a backslash" in event.notes[0]
+
+
 @every_sample
 def test_a_sample_is_of_the_kind_that_it_is_named_after(source, sample):
     module = registry.source(source)

@@ -28,7 +28,7 @@ Bodies = Mapping[str, Collection[str]]
 #: The names that end every body which we give out, after its last value.
 _SENT_FOR: Final = frozenset({"sent_for", "sent_for.tenant", "sent_for.source"})
 
-#: Values that customers type: these alone can hold what looks like a part of the message.
+#: Values that customers type, among those that we know. So is every value that we do not know.
 _TYPED: Final = frozenset(
     {
         "ticket.title",
@@ -81,16 +81,16 @@ class _Uncertain(Exception):
 
 @dataclass(frozen=True)
 class _Member:
-    """What looks like a name, and what stands behind it up to the next one, where its value is looked for."""
+    """What looks like a name, and what stands behind it up to the next one, where its value is looked for.
+
+    is_typed: whether the value is one that customers type, which alone can hold what looks like a part of the message.
+    """
 
     path: str
     head: str
     value: str
     behind: str
-
-    @property
-    def is_typed(self) -> bool:
-        return self.path not in _SAFE and self.value.startswith(('"', "["))
+    is_typed: bool
 
 
 def _mend(body: bytes, bodies: Bodies) -> tuple[str, tuple[str, ...]]:
@@ -98,7 +98,7 @@ def _mend(body: bytes, bodies: Bodies) -> tuple[str, tuple[str, ...]]:
         text = body.lstrip().removeprefix(codecs.BOM_UTF8).decode().strip()
     except UnicodeDecodeError:
         raise _Uncertain from None
-    members = list(_members(text))
+    members = list(_members(text, _SAFE.union(*bodies.values()) - _TYPED))
     _require_one_reading(members, bodies)
     pieces: list[str] = []
     notes: list[str] = []
@@ -110,7 +110,7 @@ def _mend(body: bytes, bodies: Bodies) -> tuple[str, tuple[str, ...]]:
     return "".join(pieces), tuple(notes)
 
 
-def _members(text: str) -> Iterator[_Member]:
+def _members(text: str, safe: Collection[str]) -> Iterator[_Member]:
     names = list(islice(_NAME.finditer(text), _MAX_MEMBERS + 1))
     if not names or names[0].start() != 0 or len(names) > _MAX_MEMBERS:
         raise _Uncertain
@@ -127,7 +127,8 @@ def _members(text: str) -> Iterator[_Member]:
         else:
             value, behind = _split(rest)
             del around[max(0, len(around) - behind.count("}")) :]
-        yield _Member(path, text[name.start() : name.end(2)], value, behind)
+        is_typed = path not in safe and value.startswith(('"', "["))
+        yield _Member(path, text[name.start() : name.end(2)], value, behind, is_typed)
 
 
 def _split(rest: str) -> tuple[str, str]:

@@ -22,6 +22,7 @@ from plugin.triggers.base.proof import require_basic, require_header
 from plugin.triggers.base.rsa_proof import require_rsa_signature, rsa_public_key
 from plugin.triggers.freshdesk import chats, tickets
 from plugin.triggers.freshdesk.chats import API_ORIGINS, complete, lookup, lookup_origins
+from plugin.triggers.freshdesk.tickets import BODIES
 
 __all__ = ["SOURCE", "complete", "lookup", "lookup_origins", "parse", "verify"]
 
@@ -120,7 +121,7 @@ def verify(request: InboundRequest, credentials: Credentials, now: datetime) -> 
 
 
 def parse(request: InboundRequest) -> list[Event]:
-    events = read_message(request, kinds=SOURCE.events, aliases=tickets.ALIASES, translate=_in_our_names)
+    events = read_message(request, kinds=SOURCE.events, aliases=tickets.ALIASES, bodies=BODIES, translate=_in_our_names)
     return [_judged(event) for event in events]
 
 

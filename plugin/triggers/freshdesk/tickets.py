@@ -31,6 +31,16 @@ ALIASES: Final[Mapping[str, str]] = {
     "ticket.requester.mobile": "ticket.requester.phone",
 }
 
+#: The names in the body that we give out, before `sent_for`: those of manifests/freshdesk.
+BODIES: Final[Mapping[str, tuple[str, ...]]] = {
+    "ticket.closed": (
+        *("event.kind", "triggered_event", "closing_statuses", "ticket.id", "ticket.url", "ticket.status"),
+        *("ticket.type", "ticket.priority", "ticket.via", "ticket.tags", "ticket.updated_at", "ticket.group.name"),
+        *("ticket.requester.email", "ticket.requester.phone", "ticket.requester.mobile", "ticket.requester.language"),
+        *("ticket.requester.external_id", "ticket.assignee.name", "ticket.assignee.email"),
+    )
+}
+
 #: Names of the simple mode, where fields are ticked; and those that published templates use in their stead.
 _SIMPLE: Final[Mapping[str, str]] = {
     "ticket_id": "ticket.id",
