@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from sqlalchemy import update
@@ -651,8 +652,15 @@ def test_messages_of_many_threads_are_each_stored_once_and_answered_for_themselv
 def test_one_message_that_many_threads_bring_at_once_is_stored_once(acme):
     message = closing("35", updated_at="2026-11-03T11:00:00Z")
 
+    def send(_number):
+        for _ in range(20):
+            # On a machine that is busy with other things some are told to come again, and they do.
+            with suppress(StoreUnavailable):
+                return acme.send(message)
+        raise AssertionError("it was never taken")
+
     with ThreadPoolExecutor(20) as threads:
-        answers = list(threads.map(acme.send, [message] * 60))
+        answers = list(threads.map(send, range(60)))
 
     assert len({answer.receipt for answer in answers}) == 1
     assert acme.counts()["triggers"] == 1
