@@ -1,4 +1,5 @@
-"""Zendesk Support: a webhook called by a trigger or an automation, whose body the customer writes.
+"""Zendesk in three ways: a webhook called by a trigger or an automation, whose body the customer writes; a webhook
+subscribed to Zendesk's own ticket events, see `tickets`; and messaging, see `conversations`. The last two are thin.
 
 https://developer.zendesk.com/documentation/webhooks/verifying/
 https://support.zendesk.com/hc/en-us/articles/4408886858138
@@ -7,67 +8,27 @@ https://support.zendesk.com/hc/en-us/articles/4408886858138
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Final
-
-from marshmallow import ValidationError
+from typing import Any, Final
 
 from plugin.domain.event import Event, EventKind
-from plugin.domain.fields import Group, SecretText, StrictSchema, Text
-from plugin.errors import SignatureInvalid
+from plugin.domain.survey_call import OutboundRequest, OutboundResponse
+from plugin.errors import SignatureInvalid, Unreadable
 from plugin.redaction import Secret
 from plugin.triggers.base import Credentials, InboundRequest, Source
+from plugin.triggers.base.json_body import read_json
 from plugin.triggers.base.jwt import read_token, rsa_public_key
 from plugin.triggers.base.message import read_message
-from plugin.triggers.base.proof import HmacRecipe, hmac_replay_mark, require_hmac, text_key
-
-
-def _check_key(pem: str) -> None:
-    try:
-        rsa_public_key(pem)
-    except ValueError as error:
-        raise ValidationError(str(error)) from None
-
-
-class ZendeskApp(StrictSchema):
-    subdomain = Text(
-        label="Subdomain",
-        help="The first part of your Zendesk's address.",
-        example="acme",
-        required=True,
-        pattern=r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z",
-        pattern_message="must be the part before .zendesk.com, in small letters.",
-    )
-    public_key = Text(
-        label="Public key",
-        help="Of the app, as /api/v2/apps/<id of the app>/public_key.pem of your Zendesk gives it to an admin.",
-        example="-----BEGIN PUBLIC KEY-----…",
-        required=True,
-        multiline=True,
-        max_length=4000,
-        checks=[_check_key],
-    )
-
-
-class ZendeskCredentials(StrictSchema):
-    signing_secret = SecretText(
-        label="Signing secret",
-        help="Admin Center > Apps and integrations > Webhooks > your webhook > Signing secret > Reveal secret.",
-        example="dGhpc19pc19hbl9leGFtcGxlX29mX2Ffc2VjcmV0",
-        required=True,
-    )
-    app = Group(
-        ZendeskApp,
-        label="Zendesk app",
-        help="Only for the page that our app shows inside Zendesk: what proves that it is opened there.",
-    )
-
+from plugin.triggers.base.proof import HmacRecipe, hmac_replay_mark, require_header, require_hmac, text_key
+from plugin.triggers.zendesk import conversations, tickets
+from plugin.triggers.zendesk.credentials import ZendeskCredentials, ZendeskSettings
 
 SOURCE: Final = Source(
     title="Zendesk",
     credentials=ZendeskCredentials,
+    settings=ZendeskSettings,
+    account="account",
     events=frozenset({EventKind.TICKET_CLOSED, EventKind.TICKET_REOPENED, EventKind.CHAT_ENDED}),
     placeholders=(
         "ticket.id",
@@ -87,11 +48,15 @@ SOURCE: Final = Source(
         "ticket.requester.external_id",
         "ticket.assignee.name",
         "ticket.assignee.email",
+        "chat.id",
+        "chat.visitor.email",
+        "chat.visitor.language",
         "person.email",
         "person.phone",
         "person.language",
     ),
-    help="A trigger or an automation in Zendesk calls us when a ticket is solved. Zendesk signs each call.",
+    help="A trigger or an automation in Zendesk calls us when a ticket is solved. Zendesk signs each call. Its own "
+    "ticket events and messaging are understood as well.",
     # Zendesk signs the requests of its webhook editor with this secret, which its documentation publishes: it proves
     # nothing, and so it counts only where no vendor is called.
     test_credentials={"signing_secret": Secret("dGhpc19zZWNyZXRfaXNfZm9yX3Rlc3Rpbmdfb25seQ==")},
@@ -126,10 +91,22 @@ BODIES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
 }
 
+#: Where messaging puts its shared secret.
+_PROOF_OF_MESSAGING: Final = "X-API-Key"
+
+#: What every message of Zendesk's own making holds; others need not be looked at twice.
+_FIXED_MARKS: Final = (tickets.PREFIX.encode(), b'"events"')
+
 
 def verify(request: InboundRequest, credentials: Credentials, now: datetime) -> None:
-    # The secret looks like base64, but Zendesk signs with its text.
-    require_hmac(request, text_key(credentials["signing_secret"]), _RECIPE, now)
+    match credentials:
+        case {"signing_secret": secret}:
+            # The secret looks like base64, but Zendesk signs with its text.
+            require_hmac(request, text_key(secret), _RECIPE, now)
+        case {"conversations_secret": secret}:
+            require_header(request, _PROOF_OF_MESSAGING, secret)
+        case _:
+            raise SignatureInvalid("The source has no credentials to check against.")
 
 
 def verify_frame(token: str, credentials: Credentials, now: datetime) -> str:
@@ -147,25 +124,44 @@ def verify_frame(token: str, credentials: Credentials, now: datetime) -> str:
     return f"https://{host}"
 
 
-def replay_mark(request: InboundRequest, credentials: Credentials) -> str | None:  # noqa: ARG001  # one recipe for all
-    return hmac_replay_mark(request, _RECIPE)
+def replay_mark(request: InboundRequest, credentials: Credentials) -> str | None:
+    return hmac_replay_mark(request, _RECIPE) if "signing_secret" in credentials else None
 
 
 def parse(request: InboundRequest) -> list[Event]:
-    events = read_message(
-        request,
-        kinds=SOURCE.events,
-        id_headers=("x-zendesk-webhook-invocation-id",),
-        aliases=_ALIASES,
-        bodies=BODIES,
+    document = _fixed_message(request.body)
+    if tickets.is_ticket_event(document):
+        return [tickets.read_ticket_event(document)]
+    if conversations.is_conversations(document):
+        return conversations.read_conversations(document)
+    return read_message(
+        request, kinds=SOURCE.events, id_headers=("x-zendesk-webhook-invocation-id",), aliases=_ALIASES, bodies=BODIES
     )
-    return [_name_subscription(event) for event in events]
 
 
-def _name_subscription(event: Event) -> Event:
-    """Zendesk's own event messages say neither who the customer is nor anything in our names: tell how to mend that."""
-    subscription = event.payload.get("type")
-    if not isinstance(subscription, str) or not subscription.startswith("zen:event-type:"):
-        return event
-    advice = "This webhook is connected to Zendesk events; create one that is connected to a trigger or automation."
-    return replace(event, kind=EventKind.UNSUPPORTED, vendor_kind=subscription[:200], notes=(advice,))
+def lookup(event: Event, credentials: Credentials) -> OutboundRequest | None:
+    # Not of a re-opening: it ends a closing, and that must not wait.
+    if event.kind is EventKind.TICKET_CLOSED:
+        return tickets.lookup(event, credentials)
+    return conversations.lookup(event, credentials) if event.kind is EventKind.CHAT_ENDED else None
+
+
+def lookup_origins(credentials: Credentials) -> Collection[str]:
+    return [origin] if (origin := credentials.get("api_origin")) else []
+
+
+def complete(event: Event, response: OutboundResponse) -> Event:
+    if event.kind is EventKind.CHAT_ENDED:
+        return conversations.complete(event, response)
+    return tickets.complete(event, response)
+
+
+def _fixed_message(body: bytes) -> Any:
+    """What could be one of Zendesk's own messages; None for a body that the customer has written."""
+    if not any(mark in body for mark in _FIXED_MARKS):
+        return None
+    try:
+        return read_json(body)
+    except Unreadable:
+        # A customer's text may quote such a mark, and break the JSON that it stands in.
+        return None
