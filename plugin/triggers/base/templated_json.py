@@ -47,6 +47,8 @@ _SAFE: Final = frozenset({*CATALOGUE, "event", "ticket.closed_at", "chat.ended_a
 #: No template has more names, nor longer ones.
 _MAX_MEMBERS: Final = 1000
 _MAX_NAME: Final = 200
+#: As many are told on a receipt.
+_MAX_NOTES: Final = 10
 _BEHIND_A_VALUE: Final = "} \t\r\n"
 
 # Each brace and each comma is looked at by itself, so that no name of the template can be missed; what looks like a
@@ -107,7 +109,7 @@ def _mend(body: bytes, bodies: Bodies) -> tuple[str, tuple[str, ...]]:
         pieces += (member.head, value, member.behind)
         if slip:
             notes.append(f"The message was not quite JSON, but its meaning is certain: {member.path} holds {slip}.")
-    return "".join(pieces), tuple(notes)
+    return "".join(pieces), tuple(notes[:_MAX_NOTES])
 
 
 def _members(text: str, safe: Collection[str]) -> Iterator[_Member]:

@@ -67,6 +67,12 @@ def test_a_placeholder_without_quotes_is_the_text_that_was_not_filled_in(placeho
     assert notes == (note("ticket.status", "a placeholder without quotation marks"),)
 
 
+def test_of_very_many_slips_some_are_told():
+    body = "{" + ", ".join(f'"n{number}": {{{{name}}}}' for number in range(500)) + "}"
+    document, notes = read_templated_json(body.encode())
+    assert (len(document), len(notes)) == (500, 10)
+
+
 def test_names_with_dots_are_names_too():
     assert read_templated_json(b'{"ticket.id": "1", "ticket.title": "a "b" c"}') == (
         {"ticket.id": "1", "ticket.title": 'a "b" c'},
