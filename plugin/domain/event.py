@@ -199,7 +199,8 @@ class Event:
     only_after_closing: bool = False
 
 
-_UNRENDERED: Final = re.compile(r"\{\{[^{}]*\}\}|#\{[^{}]*\}|\{\$[^{}]*\}", re.DOTALL)
+#: As Zendesk, Freshdesk, LiveAgent, Zoho, osTicket and Salesforce write their placeholders.
+_UNRENDERED: Final = re.compile(r"\{\{[^{}]*\}\}|[#$%]\{[^{}]*\}|\{[$!][^{}]*\}", re.DOTALL)
 #: One `@` only, which keeps the time linear on a hostile value.
 _JOINED_ADDRESS: Final = re.compile(r"[^<>]*<\s*([^<>@\s]+@[^<>@\s]+)\s*>")
 _SCHEME: Final = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from marshmallow import ValidationError, validates_schema
 
@@ -14,13 +14,16 @@ HEADER_NAME_MESSAGE: Final = "must be a header's name: letters, digits and dashe
 
 
 class OneProof(StrictSchema):
-    """Of several ways to prove the sender, exactly one is given."""
+    """Of several ways to prove the sender, exactly one is given. beside: fields that are none of them."""
+
+    beside: ClassVar[frozenset[str]] = frozenset()
 
     @validates_schema
     def check_one(self, data: Mapping[str, Any], **_: object) -> None:
-        given = [name for name, value in data.items() if value is not False]
+        given = [name for name, value in data.items() if value is not False and name not in self.beside]
         if len(given) != 1:
-            raise ValidationError(f"give exactly one of: {', '.join(self.fields)}.")
+            proofs = [name for name in self.fields if name not in self.beside]
+            raise ValidationError(f"give exactly one of: {', '.join(proofs)}.")
 
 
 class BasicCredentials(StrictSchema):

@@ -1,4 +1,4 @@
-"""Messages whose body the customer writes, in our own placeholder names: JSON, a form or a query string."""
+"""Messages whose body the customer writes, in our own placeholder names: JSON, XML, a form or a query string."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from plugin.triggers.base import InboundRequest
 from plugin.triggers.base.json_body import storable
 from plugin.triggers.base.templated_json import Bodies, read_templated_json
 from plugin.triggers.base.times import read_time
+from plugin.triggers.base.xml_body import read_xml
 
 #: How many events one request, and how many fields one form may hold.
 MAX_EVENTS: Final = 100
@@ -46,11 +47,11 @@ _DEFAULT_KINDS: Final[Mapping[str, EventKind]] = {
 }
 
 #: What a sender may name. The catalogue's other names (`episode.*`, `delivery.*`, ...) are ours to fill in.
-_SENDER_ROOTS: Final = frozenset({*_DEFAULT_KINDS, "person", "event"})
+SENDER_ROOTS: Final = frozenset({*_DEFAULT_KINDS, "person", "event"})
 
 #: What tells one closing of a ticket or chat from another, best first.
 _MARKS: Final = ("closed_at", "ended_at", "thread_id", "updated_at")
-_MARK_NAMES: Final = frozenset(f"{root}.{mark}" for root in _DEFAULT_KINDS for mark in _MARKS)
+MARK_NAMES: Final = frozenset(f"{root}.{mark}" for root in _DEFAULT_KINDS for mark in _MARKS)
 
 
 def read_message(
@@ -65,7 +66,8 @@ def read_message(
     """The events in a message written in our placeholder names, nested or dotted.
 
     The first character decides how the body is read, since Content-Type is often wrong. A JSON list holds up to
-    MAX_EVENTS events. Without a body the query string is read; without both it is a ping, which gives no event.
+    MAX_EVENTS events. Without a body the query string is read; without both it is a ping, which gives no event. A key
+    that wraps the whole message, or the list of messages, is opened.
 
     kinds: what this source can give; a message that names another kind gives an event of kind `unsupported`.
     id_headers: where the sender puts its event id, in lower case, tried before `webhook-id` and `idempotency-key`.
@@ -74,22 +76,13 @@ def read_message(
     translate: makes a message in our names of one that the sender wrote in its own; the payload stays as it came.
     Raises Unreadable.
     """
-    body = request.body.lstrip().removeprefix(codecs.BOM_UTF8).strip()
-    if not body and not request.query:
-        return []
-    document, mended = _read_body(request, body, bodies) if body else _read_form(request.query, bodies)
-    messages = document if isinstance(document, list) else [document]
-    if len(messages) > MAX_EVENTS:
-        raise Unreadable(f"The list holds {len(messages)} events, and at most {MAX_EVENTS} are taken in one request.")
-    if not all(isinstance(message, dict) for message in messages):
-        raise Unreadable("The body must be a JSON object with names such as ticket.id, or a list of such objects.")
-    header_id = _header_id(request, (*id_headers, "webhook-id", "idempotency-key"))
-    several = len(messages) > 1
+    document, mended = read_document(request, bodies)
     read = []
-    for number, message in enumerate(messages, start=1):
-        fallback_id = f"{header_id}-{number}" if header_id and several else header_id
+    for number, message in enumerate(messages := messages_in(unwrapped(document)), start=1):
         ours = translate(message) if translate else message
-        read.append(replace(_read_event(ours, kinds, aliases or {}, fallback_id, mended), payload=message))
+        fallback_id = header_id(request, id_headers, number if len(messages) > 1 else None)
+        event = event_of(ours, kinds=kinds, aliases=aliases, fallback_id=fallback_id, mended=mended)
+        read.append(replace(event, payload=message))
     return read
 
 
@@ -99,6 +92,42 @@ def read_message(
 _Read = tuple[Any, tuple[str, ...]]
 
 _BEGINS_LIKE_A_FORM: Final = re.compile(rb"[\w.%+-]+=")
+#: How many keys may be wrapped around a message.
+_WRAPPERS: Final = 3
+
+
+def read_document(request: InboundRequest, bodies: Bodies = MappingProxyType({})) -> _Read:
+    """What a request holds, as a tree, and what was put right in it; an empty list for a ping. Raises Unreadable."""
+    body = request.body.lstrip().removeprefix(codecs.BOM_UTF8).strip()
+    if not body and not request.query:
+        return [], ()
+    return _read_body(request, body, bodies) if body else _read_form(request.query, bodies)
+
+
+def messages_in(document: Any) -> list[dict[str, Any]]:
+    """The messages of a list, or the single one. Raises Unreadable."""
+    messages = document if isinstance(document, list) else [document]
+    if len(messages) > MAX_EVENTS:
+        raise Unreadable(f"The list holds {len(messages)} events, and at most {MAX_EVENTS} are taken in one request.")
+    if not all(isinstance(message, dict) for message in messages):
+        raise Unreadable("The body must be a JSON object with names such as ticket.id, or a list of such objects.")
+    return messages
+
+
+def unwrapped(document: Any) -> Any:
+    """The messages themselves, where one key is wrapped around them; else the document as it is."""
+    inner = document
+    for _ in range(_WRAPPERS):
+        if not isinstance(inner, dict) or len(inner) != 1 or _in_our_names(inner):
+            break
+        [inner] = inner.values()
+    found = inner if isinstance(inner, list) else [inner]
+    is_message = bool(found) and all(isinstance(one, dict) and _in_our_names(one) for one in found)
+    return inner if is_message else document
+
+
+def _in_our_names(message: Mapping[str, Any]) -> bool:
+    return any(_speaks_of(root, message) for root in SENDER_ROOTS)
 
 
 def _read_body(request: InboundRequest, body: bytes, bodies: Bodies) -> _Read:
@@ -106,7 +135,7 @@ def _read_body(request: InboundRequest, body: bytes, bodies: Bodies) -> _Read:
     if not body.startswith((b"{", b"[")) and (is_form or _BEGINS_LIKE_A_FORM.match(body)):
         return _read_form(body.decode("utf-8", "replace"), bodies)
     if body.startswith(b"<"):
-        raise Unreadable("The body is XML; let the sender use JSON or a form.")
+        return read_xml(body), ()
     return read_templated_json(request.body, bodies)
 
 
@@ -125,21 +154,26 @@ def _read_form(text: str, bodies: Bodies) -> _Read:
 # --- one event ------------------------------------------------------------------------------------------------------
 
 
-def _read_event(
+def event_of(
     message: Mapping[str, Any],
+    *,
     kinds: Collection[EventKind],
-    aliases: Mapping[str, str],
-    fallback_id: str | None,
-    mended: Sequence[str],
+    aliases: Mapping[str, str] | None = None,
+    fallback_id: str | None = None,
+    mended: Sequence[str] = (),
 ) -> Event:
-    sent = _in_our_spelling(dict(_flatten(message)), aliases)
+    """The event that a message in our names tells of, without its payload. See `read_message`.
+
+    fallback_id: its id, if it names none. mended: notes on what was put right.
+    """
+    sent = _in_our_spelling(dict(flatten(message)), aliases or {})
     root = next((root for root in _DEFAULT_KINDS if _speaks_of(root, message)), "")
     word = as_text(sent.pop("event.kind", None)) or as_text(sent.pop("event", None))
     kind = _kind(word, root, kinds)
     if kind is not EventKind.UNSUPPORTED:
         root, _, _ = kind.value.partition(".")
     tidied = tidy_values(sent)
-    sender_id = _bounded(as_text(tidied.values.get("event.id"))) or fallback_id
+    sender_id = bounded(as_text(tidied.values.get("event.id"))) or fallback_id
     time = read_time(as_text(tidied.values.get("event.time")) or "")
     ours_to_say = {"event.id": sender_id, "event.kind": kind.value, "event.time": _written(time)}
     values = {name: value for name, value in {**tidied.values, **ours_to_say}.items() if value and is_known(name)}
@@ -163,14 +197,15 @@ def _read_event(
     )
 
 
-def _flatten(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """What a message says under our names, by flat names."""
     for key, item in node.items():
         name = prefix + key
         # The bound also keeps deeply nested long names from multiplying.
-        if len(name) > MAX_NAME or name.partition(".")[0] not in _SENDER_ROOTS:
+        if len(name) > MAX_NAME or name.partition(".")[0] not in SENDER_ROOTS:
             continue
         if isinstance(item, dict):
-            yield from _flatten(item, f"{name}.")
+            yield from flatten(item, f"{name}.")
         else:
             yield name, item
 
@@ -197,15 +232,15 @@ def _subject(values: Mapping[str, Value], root: str) -> str | None:
     if number is None:
         return None
     if root == "crm":
-        return _bounded(f"crm:{as_text(values.get('crm.object')) or 'record'}:{number}")
-    return _bounded(f"{root}:{number}")
+        return bounded(f"crm:{as_text(values.get('crm.object')) or 'record'}:{number}")
+    return bounded(f"{root}:{number}")
 
 
 def _closing_mark(sent: Mapping[str, Any], root: str) -> str | None:
     for mark in _MARKS:
         text = as_text(sent.get(f"{root}.{mark}"))
         if text and not is_unrendered(text) and (mark == "thread_id" or _names_a_moment(text)):
-            return _bounded(text)
+            return bounded(text)
     return None
 
 
@@ -214,12 +249,15 @@ def _names_a_moment(text: str) -> bool:
     return ":" in text or sum(character.isdigit() for character in text) >= 10
 
 
-def _header_id(request: InboundRequest, names: Sequence[str]) -> str | None:
-    found = (request.headers.get(name, "").strip() for name in names)
-    return _bounded(storable(next((value for value in found if value), None)))
+def header_id(request: InboundRequest, names: Sequence[str] = (), number: int | None = None) -> str | None:
+    """The id in one of these headers, or in one that any sender may use. number: of an event among several."""
+    found = (request.headers.get(name, "").strip() for name in (*names, "webhook-id", "idempotency-key"))
+    text = storable(next((value for value in found if value), None))
+    return bounded(text) if number is None or text is None else bounded(f"{text}-{number}")
 
 
-def _bounded(text: str | None) -> str | None:
+def bounded(text: str | None) -> str | None:
+    """The id, or where it is too long for an index its hash."""
     if text is None or len(text) <= MAX_ID:
         return text
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
@@ -257,7 +295,7 @@ def _notes_on_values(sent: Mapping[str, Any], values: Mapping[str, Value]) -> It
     for name, raw in sent.items():
         if name in CATALOGUE:
             yield from _note_on_value(name, raw, values.get(name))
-        elif not name.startswith(CUSTOM_PREFIX) and name not in _MARK_NAMES and _PLAIN_NAME.fullmatch(name):
+        elif not name.startswith(CUSTOM_PREFIX) and name not in MARK_NAMES and _PLAIN_NAME.fullmatch(name):
             unknown.append(name)
     if unknown:
         shown = ", ".join(unknown[:5]) + (" and more" if len(unknown) > 5 else "")

@@ -1,19 +1,15 @@
-"""Anything that can call a URL with values of the customer's choice, proved in one of six ways."""
+"""What proves the sender of any other system: one of six ways."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Final
 
 from marshmallow import ValidationError, validate, validates_schema
 
-from plugin.domain.event import Event, EventKind
 from plugin.domain.fields import Choice, Flag, Group, Number, SecretText, StrictSchema, Text
-from plugin.errors import SignatureInvalid
 from plugin.redaction import Secret
-from plugin.triggers.base import Credentials, InboundRequest, Source
 from plugin.triggers.base.credentials import (
     HEADER_NAME,
     HEADER_NAME_MESSAGE,
@@ -21,20 +17,8 @@ from plugin.triggers.base.credentials import (
     HeaderCredentials,
     OneProof,
 )
-from plugin.triggers.base.message import read_message
-from plugin.triggers.base.proof import (
-    TOLERANCE,
-    HmacRecipe,
-    base64_key,
-    hmac_replay_mark,
-    require_basic,
-    require_bearer,
-    require_header,
-    require_hmac,
-    require_standard_webhook,
-    standard_replay_mark,
-    text_key,
-)
+from plugin.triggers.base.proof import TOLERANCE, HmacRecipe, base64_key, text_key
+from plugin.triggers.generic.pipedrive import PipedriveCredentials
 
 _FILLED: Final = validate.Length(min=1, error="must not be empty.")
 
@@ -110,12 +94,14 @@ class HmacCredentials(StrictSchema):
     @validates_schema
     def check_secret(self, data: Mapping[str, Any], **_: object) -> None:
         try:
-            _key(data)
+            hmac_key(data)
         except ValueError:
             raise ValidationError(_NOT_BASE64, "secret") from None
 
 
 class GenericCredentials(OneProof):
+    beside = frozenset({"pipedrive"})
+
     bearer = SecretText(
         label="Bearer token", help="Sent to us as Authorization: Bearer followed by this token.", checks=[_FILLED]
     )
@@ -133,63 +119,17 @@ class GenericCredentials(OneProof):
         help="For senders that can prove nothing: the URL is then the only secret. Whoever knows it can have surveys "
         "sent, so show it to nobody and renew it when somebody leaves.",
     )
+    pipedrive = Group(
+        PipedriveCredentials,
+        label="Pipedrive's API",
+        help="No proof, and only for Pipedrive: its messages name no customer, so Pipedrive is asked for the person.",
+    )
 
 
-SOURCE: Final = Source(
-    title="Any other system",
-    credentials=GenericCredentials,
-    events=frozenset({EventKind.TICKET_CLOSED, EventKind.TICKET_REOPENED, EventKind.CHAT_ENDED, EventKind.CRM_CHANGED}),
-    placeholders=(
-        "ticket.id",
-        "ticket.requester.email",
-        "chat.id",
-        "chat.visitor.email",
-        "crm.object",
-        "crm.id",
-        "person.email",
-        "person.phone",
-        "person.name",
-        "person.language",
-    ),
-    help="Any helpdesk, chat or CRM that can call a URL with JSON, a form or a query string written by you.",
-)
-
-
-def verify(request: InboundRequest, credentials: Credentials, now: datetime) -> None:
-    match credentials:
-        case {"bearer": token}:
-            require_bearer(request, token)
-        case {"basic": basic}:
-            require_basic(request, basic["user"], basic["password"])
-        case {"header": header}:
-            require_header(request, header["name"], header["value"])
-        case {"standard_webhooks": secret}:
-            require_standard_webhook(request, base64_key(secret), now)
-        case {"hmac": dials}:
-            require_hmac(request, _key(dials), _recipe(dials), now)
-        case {"url_only": True}:
-            return
-        case _:
-            raise SignatureInvalid("The source has no credentials to check against.")
-
-
-def replay_mark(request: InboundRequest, credentials: Credentials) -> str | None:
-    match credentials:
-        case {"standard_webhooks": _}:
-            return standard_replay_mark(request)
-        case {"hmac": dials}:
-            return hmac_replay_mark(request, _recipe(dials))
-        case _:
-            return None
-
-
-def parse(request: InboundRequest) -> list[Event]:
-    return read_message(request, kinds=SOURCE.events)
-
-
-def _key(dials: Mapping[str, Any]) -> bytes:
+def hmac_key(dials: Mapping[str, Any]) -> bytes:
+    """Raises ValueError."""
     return _KEY_OF[dials["secret_form"]](dials["secret"])
 
 
-def _recipe(dials: Mapping[str, Any]) -> HmacRecipe:
+def hmac_recipe(dials: Mapping[str, Any]) -> HmacRecipe:
     return HmacRecipe(**{name: value for name, value in dials.items() if name not in {"secret", "secret_form"}})
