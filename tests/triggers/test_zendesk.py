@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from marshmallow import ValidationError
 
-from plugin.domain.event import EventKind
+from plugin.domain.event import EventKind, is_known
 from plugin.domain.survey_call import OutboundResponse
 from plugin.errors import SignatureInvalid, Unreadable
 from plugin.redaction import Secret
@@ -649,3 +649,34 @@ def test_without_a_key_nothing_is_asked_and_the_note_says_how_to_give_one(load_t
 def test_an_answer_of_messaging_that_holds_something_else_is_refused(load_trigger, recording, document):
     with pytest.raises(Unreadable):
         zendesk.complete(solved(load_trigger, recording), answered(document))
+
+
+# --- answers that are not what they should be
+
+ODD = [None, True, 0, -1, 10**30, 1.5, "", " ", "x", "{{x}}", [], [None], {}, {"": None}, {"email": 1}, "x" * 70_000]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=[str(number) for number in range(len(ODD))])
+def test_an_odd_value_anywhere_in_an_answer_completes_the_event_or_makes_it_unreadable(load_trigger, odd):
+    ticket = solved(load_trigger)
+    conversation = solved(load_trigger, "conversations_ticket_closed")
+    known = solved(load_trigger, "conversations_ticket_closed_user_by_id")
+    profile = MESSAGING_USER["profile"]
+    answers = [
+        (ticket, odd),
+        *((ticket, {"user": {**USER, name: odd}}) for name in USER),
+        *((conversation, {"participants": each}) for each in (odd, [odd], [{"userId": odd}])),
+        *((known, {"user": {**MESSAGING_USER, name: odd}}) for name in (*MESSAGING_USER, "identities")),
+        *((known, {"user": {"profile": {**profile, name: odd}, "identities": [odd]}}) for name in profile),
+        (known, {"user": {"profile": {}, "identities": [{"type": odd, "value": odd}]}}),
+        (known, {"user": {"profile": {}, "identities": [{"type": "email", "value": odd}]}}),
+    ]
+    for event, document in answers:
+        try:
+            completed = zendesk.complete(event, answered(document))
+        except Unreadable:
+            continue
+        assert all(is_known(name) and value for name, value in completed.values.items())
+        for credentials in (load(signing_secret="a", **API), load(conversations_secret="a", **MESSAGING_API)):
+            request = zendesk.lookup(completed, credentials)
+            assert request is None or (completed.kind is EventKind.CHAT_ENDED and "/users/" in request.url())

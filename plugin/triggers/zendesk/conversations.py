@@ -148,7 +148,7 @@ def _with_participants(event: Event, document: Mapping[str, Any]) -> Event:
     found = document.get("participants")
     if not isinstance(found, list):
         raise Unreadable("Zendesk's answer holds no participants.")
-    users = {user for user in (text_at(one, "userId") for one in found) if user}
+    users = {user for user in (text_at(one, "userId") for one in found) if user and _ID.fullmatch(user)}
     if len(users) == 1:
         return filled_in(event, {_USER_ID: users.pop()}, without="")
     # Agents are none of them, so any of several may be the customer.
