@@ -39,7 +39,7 @@ bench: $(DEV) ## measure, each figure beside its floor (ONLY=accept picks one, S
 browser: ## install a browser for the page tests, where there is none
 	@$(PYTHON) tests/browser/install_browser.py
 
-node: ## install Node.js for the tests of app packages, where there is none
+node: ## install Node.js and npm for the tests of app packages, where there is none
 	@$(PYTHON) tests/manifests/install_node.py
 
 clean: ## remove the environment and everything made
