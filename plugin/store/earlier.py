@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, select
 
-from plugin.store.tables import event_values, events, triggers
+from plugin.store.tables import UtcTime, event_values, events, triggers
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class EarlierEvent:
     values: Mapping[str, Any]
 
 
-_NEWEST: Final = (
+#: Found by what they are about, and only then sorted: a server might else walk through all events, the newest first.
+_SAID: Final = (
     select(events.c.id, events.c.trigger_id, events.c.vendor_kind, event_values.c.placeholders)
     .join(event_values, event_values.c.event_id == events.c.id)
     .join(triggers, triggers.c.id == events.c.trigger_id)
@@ -35,11 +36,12 @@ _NEWEST: Final = (
         events.c.test == bindparam("tried"),
         # Ids sort by the time they were made.
         events.c.id < bindparam("before"),
-        triggers.c.received_at >= bindparam("since"),
+        triggers.c.received_at >= bindparam("since", type_=UtcTime),
     )
-    .order_by(events.c.id.desc())
-    .limit(1)
+    .cte("said")
+    .prefix_with("MATERIALIZED")
 )
+_NEWEST: Final = select(_SAID).order_by(_SAID.c.id.desc()).limit(1)
 
 
 def newest_before(
