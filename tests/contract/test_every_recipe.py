@@ -67,7 +67,7 @@ def other_side(answers) -> Iterator[tuple[int, list]]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             received.append((self.command, self.path, headers, json.loads(body) if body else None))
             answer = answers[len(received) - 1]
-            data = json.dumps(answer["answer"]).encode()
+            data = json.dumps(answer["answer"]).encode() if "answer" in answer else b""
             self.send_response(answer["status"])
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
@@ -97,7 +97,7 @@ def make_calls(recipe, values, port):
         connection.request(call["method"], filled(call["path"], values), body, headers)
         response = connection.getresponse()
         assert response.status in {200, 201}
-        answer = json.loads(response.read())
+        answer = json.loads(response.read() or b"{}")
         connection.close()
         values = {**values, **{name: found(answer, path) for name, path in call.get("keep", {}).items()}}
     return values
