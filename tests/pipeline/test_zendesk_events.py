@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +79,8 @@ def test_the_requester_of_a_solved_ticket_is_looked_up_and_invited_in_their_lang
     told, _ = planned(acme, send(acme, "event_solved"))
 
     assert told == [("ask", "matched")]
+    [asked] = helpdesk.asked
+    assert asked.headers["authorization"] == f"Basic {b64encode(b'a@acme.example/token:token-canary').decode()}"
     [sent] = acme.vendor.asked
     assert (sent["email"], sent["language"], sent["custom1"]) == ("lucja.nowak@example.com", "cs", "35436")
 
