@@ -46,7 +46,7 @@ def load_manifest(source: str, values: Mapping[str, str]) -> Manifest:
 
 @dataclass(frozen=True)
 class Package:
-    """files: by their names in the zip. is_app: whether the platform installs it as it is; else people read it."""
+    """files: by their names in the zip. is_app: whether the platform installs it; else people read it."""
 
     files: Mapping[str, bytes]
     is_app: bool

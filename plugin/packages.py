@@ -25,7 +25,7 @@ from plugin.vault import Vault, key_place
 class BuiltPackage:
     """A zip for one source. Its content is a secret: it holds the source's address at least.
 
-    is_app: whether the platform installs it as it is. secrets: names of the credentials that stand in it.
+    is_app: whether the platform installs it. secrets: names of the credentials that stand in it.
     """
 
     file_name: str

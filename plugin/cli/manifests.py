@@ -34,7 +34,7 @@ def manifest() -> None:
 def build(source: str, tenant: str, name: str | None, output: str | None) -> None:
     """Write a zip for a source of the kind SOURCE, such as zendesk, with the source's URL and secrets filled in.
 
-    It is the platform's own app where there is one, to be uploaded as it is; else the set-up guide with its bodies.
+    It is the platform's own app or project where there is one, else the set-up guide with its bodies.
     """
     opened = parts()
     with opened.database.read() as db:

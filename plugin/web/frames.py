@@ -6,6 +6,7 @@ or read: browsers keep those of a frame to themselves, and a session in a frame 
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
@@ -19,6 +20,7 @@ from plugin.pipeline.credentials import load_credentials
 from plugin.store import links, sources, tenants
 from plugin.store.links import Link
 from plugin.store.tenants import Tenant
+from plugin.tenant_file.schema import SLUG_PATTERN
 from plugin.web.desk import desk
 from plugin.web.sessions import VIEWER, Visit
 from plugin.web.settings_overview import read_overview
@@ -65,6 +67,9 @@ def open_settings(tenant: str, source: str) -> Response:
 
 def _opened_by(slug: str, name: str) -> tuple[Tenant, str]:
     """Whose settings are asked for, and the origin that shows them. Raises NotFound, SignatureInvalid."""
+    if not re.fullmatch(SLUG_PATTERN, slug):
+        # Anybody may ask here, and a database need not take every text.
+        raise NotFound("This is no tenant's name.")
     with desk().database.read() as db:
         tenant = tenants.tenant_by_slug(db, slug)
         source = sources.source_by_name(db, tenant.id, name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from plugin.manifest import load_package
 from plugin.triggers.base import InboundRequest
 from tests.contract.test_every_manifest import filled_by_sender
 from tests.manifests.zendesk_rules import faults, png_size
-from tests.web.installation import Installation
 
 VALUES = {
     "url": "https://survey.example.com/triggers/desk-0123456789abcdef",
@@ -75,21 +73,6 @@ def test_a_trigger_sends_the_body_of_the_guide_and_our_source_understands_it(
     assert event.kind.value == body.replace("_", ".")
     assert event.values["person.email"] == "lucja.nowak@example.com"
     assert (event.notes, event.unrendered) == ((), frozenset())
-
-
-def test_its_addresses_are_routes_of_ours(files: dict[str, bytes], tmp_path: Path) -> None:
-
-    installation = Installation(tmp_path)
-    routes = installation.app.url_map.bind("survey.example.com", url_scheme="https")
-    [webhook] = document(files, "requirements.json")["webhooks"].values()
-    location = document(files, "manifest.json")["location"]["support"]["nav_bar"]["url"]
-    try:
-        called = [(webhook["endpoint"], webhook["http_method"]), (location, "POST")]
-        matched = [routes.match(url.removeprefix(VALUES["origin"]), method)[0] for url, method in called]
-    finally:
-        installation.close()
-
-    assert matched == ["receive.trigger", "frames.show"]
 
 
 # --- every rule catches what it is for --------------------------------------------------------------------------------

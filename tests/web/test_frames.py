@@ -131,7 +131,7 @@ def test_what_is_no_token_is_refused(framed, given):
 
 
 @pytest.mark.parametrize(
-    "path", ["/frames/acme/nosuch", "/frames/nobody/desk", "/frames/acme/other", "/frames/acme/bare"]
+    "path", ["/frames/acme/nosuch", "/frames/nobody/desk", "/frames/acme/other", "/frames/acme/bare", "/frames/a%00b/x"]
 )
 def test_what_has_no_page_is_refused_alike_so_that_nobody_learns_what_there_is(framed, path):
     refused = open_frame(framed, "a.b.c")
