@@ -24,7 +24,7 @@ from plugin.errors import CannotBeSent, OutboundFailed, VaultError
 from plugin.outbound import Outbound
 from plugin.pipeline.credentials import load_memory, load_settings
 from plugin.pipeline.errand_task import follow_up_of
-from plugin.pipeline.suppression import honour, says_no_more
+from plugin.pipeline.suppression import honour, invites, says_no_more
 from plugin.redaction import mask_addresses, mask_secrets
 from plugin.store import claims, connections, deliveries, lanes, learnt, leases, settling, suppressions
 from plugin.store.claims import ClaimedRow
@@ -237,6 +237,7 @@ class Deliverer:
             free_for_hanging=free_for_hanging,
             probing=probing,
             allowed=allowed,
+            invites=invites,
         )
         claimed_at = self._monotonic()
         return [Claim(row, claimed_at) for row in rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -12,6 +13,7 @@ from plugin.domain.delivery import DeliveryState
 from plugin.domain.event import Event
 from plugin.domain.outcome import Reason
 from plugin.pipeline.fingerprint import mark_of, person_marks
+from plugin.redaction import mask_addresses
 from plugin.store import suppressions
 from plugin.store.deliveries import cancel_waiting
 from plugin.store.settling import Finished
@@ -75,7 +77,8 @@ def wish_of_person(db: Connection, tenant_id: str, event: Event) -> Suppression 
 
 
 def _suppress(db: Connection, tenant_id: str, new: Suppression, now: datetime) -> bool:
-    is_new = suppressions.suppress(db, tenant_id, new)
+    # They outlive the receipt and the person's data, so an address has no place in them.
+    is_new = suppressions.suppress(db, tenant_id, replace(new, words=mask_addresses(new.words)))
     waiting = suppressions.waiting_for(db, tenant_id, [new.person])
     cancel_waiting(db, [one.id for one in waiting if invites(one.vendor, one.call)], now, Reason.OPTED_OUT)
     return is_new

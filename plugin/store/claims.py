@@ -8,16 +8,17 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, bindparam, insert, literal, select, union_all, update
+from sqlalchemy import Connection, Row, Select, bindparam, exists, insert, literal, select, union_all, update
 from sqlalchemy.sql.dml import Insert
 from sqlalchemy.sql.selectable import CompoundSelect
 
 from plugin.domain.delivery import LEASE
+from plugin.domain.outcome import Reason
 from plugin.domain.retry import probe_wait
 from plugin.store import lanes
 from plugin.store.deliveries import cancel_waiting, expire, head_of_lane
 from plugin.store.lanes import DueLane
-from plugin.store.tables import attempts, deliveries, delivery_calls, rules
+from plugin.store.tables import attempts, deliveries, delivery_calls, rules, suppressions
 
 #: What a lane may get at once, in its turn, although many lanes are due.
 _FEW: Final = 4
@@ -59,12 +60,14 @@ def claim(
     free_for_hanging: int,
     probing: bool = False,
     allowed: Callable[[str], int] | None = None,
+    invites: Callable[[str, str], bool] = lambda _vendor, _call: True,
 ) -> list[ClaimedRow]:
     """Claim what up to `free` senders can start at once, the longest unserved lanes first.
 
     Each claim writes its attempt, so that it is also the mark "may be on its way". Lanes whose last call timed out
     get at most `free_for_hanging` of the senders between them. probing: whether paused lanes whose time has come are
     tried with one delivery each. allowed: how many calls of a lane this worker may begin; as many as fit, without it.
+    invites: whether a call of a vendor may reach its person; such a one is called off where the person wants no more.
     """
     found = lanes.due_lanes(db, now, hanging_too=free_for_hanging > 0, probed_too=probing)
     if not found:
@@ -74,7 +77,7 @@ def claim(
     claimed: list[ClaimedRow] = []
     while asked := shares.next_round():
         rows = _heads(db, asked, now)
-        ended = _end_what_is_stale(db, rows, shares, now)
+        ended = _end_what_is_stale(db, rows, shares, now, invites)
         fresh = [row for row in rows if row.id not in ended]
         taken = _take(db, fresh, shares.lanes, worker, now)
         shares.count(asked, taken)
@@ -177,6 +180,13 @@ class _Shares:
 # --- rows -------------------------------------------------------------------------------------------------------------
 
 
+# Whoever came to be scheduled while the person opted out is met here: after a retry, a step, a replay or a decision.
+_WANTS_NO_MORE: Final = exists().where(
+    suppressions.c.tenant_id == deliveries.c.tenant_id,
+    suppressions.c.person.in_([delivery_calls.c.person, delivery_calls.c.phone]),
+)
+
+
 def _head(number: int) -> Select[Any]:
     return (
         select(
@@ -192,6 +202,7 @@ def _head(number: int) -> Select[Any]:
             delivery_calls.c.parameters,
             delivery_calls.c.memory,
             rules.c.removed_at.is_not(None).label("orphaned"),
+            _WANTS_NO_MORE.label("unwanted"),
         )
         .join(delivery_calls, delivery_calls.c.delivery_id == deliveries.c.id)
         .join(rules, rules.c.id == deliveries.c.rule_id)
@@ -221,16 +232,22 @@ def _heads(db: Connection, shares: Mapping[str, int], now: datetime) -> list[Row
     return sorted(rows, key=lambda row: (row.due, row.id))
 
 
-def _end_what_is_stale(db: Connection, rows: Sequence[Row[Any]], shares: _Shares, now: datetime) -> set[str]:
-    """End what is not worth sending any more, or whose rule or connection was removed; gives their ids."""
+def _end_what_is_stale(
+    db: Connection, rows: Sequence[Row[Any]], shares: _Shares, now: datetime, invites: Callable[[str, str], bool]
+) -> set[str]:
+    """End what is not worth sending any more, or wanted, or whose rule or connection was removed; gives their ids."""
     orphans = {row.id for row in rows if row.orphaned or shares.lanes[row.connection_id].removed}
     cancel_waiting(db, orphans, now)
-    stale = {row.id for row in rows if row.expires_at <= now} - orphans
+    unwanted = {
+        row.id for row in rows if row.unwanted and invites(shares.lanes[row.connection_id].vendor, row.call)
+    } - orphans
+    cancel_waiting(db, unwanted, now, Reason.OPTED_OUT)
+    stale = {row.id for row in rows if row.expires_at <= now} - orphans - unwanted
     for lane in {row.connection_id for row in rows if row.id in stale}:
         # A long line of them goes in few steps.
         expire(db, head_of_lane(db, lane, now, _STALE_AT_ONCE).stale, now)
     expire(db, stale, now)
-    return orphans | stale
+    return orphans | unwanted | stale
 
 
 _CLAIM: Final = (

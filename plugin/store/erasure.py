@@ -18,6 +18,7 @@ What becomes of each column that may name or describe a person, when a receipt i
 | events.vendor_kind, episodes.mark, .status | the sender's words; emptied where they hold an address |
 | event_keys, triggers.replay_mark | digests that cannot be turned back; keys end by themselves after 35 days |
 | connections.last_struck | a digest of tenant and address; emptied when that person is forgotten |
+| suppressions.person, .words | a digest, which stays; addresses are masked, and emptied when the person is forgotten |
 | connections.paused_words | addresses are masked before they are stored |
 | configurations, rules, sources | the tenant's own decisions; nothing of a message |
 """

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, bindparam, func, or_, select, union_all
 
 from plugin.store.deliveries import cancel
 from plugin.store.erasure import empty_events, empty_messages, forget_struck, rename_subjects
+from plugin.store.suppressions import forget_words
 from plugin.store.tables import (
     UtcTime,
     attempts,
@@ -138,8 +139,9 @@ def erase_traces(db: Connection, tenant_id: str, traces: Traces, now: datetime) 
 
 
 def erase_mark(db: Connection, tenant_id: str, person: str) -> None:
-    """Have no connection remember that it was last refused for this person."""
+    """Have no connection remember that it was last refused for this person, and their wish say in which words."""
     forget_struck(db, tenant_id, person)
+    forget_words(db, tenant_id, person)
 
 
 def _look_at_event(row: Any, wanted: Wanted, traces: Traces) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, delete, exists, insert, or_, select
+from sqlalchemy import Connection, bindparam, delete, exists, insert, or_, select, update
 
 from plugin.domain.delivery import DeliveryState
 from plugin.store.tables import connections, deliveries, delivery_calls, events, suppressions, tenants
@@ -81,6 +81,15 @@ def lift(db: Connection, tenant_id: str, person: str) -> bool:
         delete(suppressions).where(suppressions.c.tenant_id == tenant_id, suppressions.c.person == person)
     )
     return found.rowcount == 1
+
+
+def forget_words(db: Connection, tenant_id: str, person: str) -> None:
+    """Have a person's wish stay without the words it was told in, which may name or describe them."""
+    db.execute(
+        update(suppressions)
+        .where(suppressions.c.tenant_id == tenant_id, suppressions.c.person == person)
+        .values(words="")
+    )
 
 
 _COLUMNS: Final = (

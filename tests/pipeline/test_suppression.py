@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from plugin.domain.delivery import Resolution
 from plugin.pipeline.fingerprint import mark_of
 from plugin.pipeline.forget import forget_person
 from plugin.pipeline.replay import ReplayRefused, replay_delivery
 from plugin.pipeline.suppression import add_by_hand, remove_by_hand
 from plugin.store import suppressions
+from plugin.store.resolutions import resolve
 from tests.acme import Acme, verdicts
 
 TENANT = """
@@ -158,6 +160,60 @@ def test_a_person_who_opts_out_while_a_message_is_being_planned_is_not_asked_by_
 
     monkeypatch.setattr(acceptor, "_store", opted_out_before)
     assert verdicts(shop.close("1", email=ADA))[1] == ("no", "opted_out")
+
+
+BUSY = "busy@example.com"
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_call_that_was_under_way_when_the_person_opted_out_is_not_made_again(shop: Acme, answered: bool) -> None:
+    shop.close("1", email=BUSY)
+    shop.clock.advance(hours=1)
+    with shop.parts.outbound() as outbound:
+        deliverer = shop.parts.deliverer(outbound)
+        with shop.parts.database.write() as db:
+            claims = deliverer.claim_and_settle(db, [], worker="w1", free=8, free_for_hanging=2)
+        with shop.parts.database.write() as db:
+            assert add_by_hand(db, shop.tenant.id, BUSY, "", shop.clock())
+        with shop.parts.database.write() as db:
+            if answered:
+                deliverer.claim_and_settle(
+                    db, [deliverer.call(one) for one in claims], worker="w1", free=0, free_for_hanging=0
+                )
+            else:
+                # Nobody heard of this claim, so nothing was sent for it.
+                deliverer.give_back_unheard(db, "w1", [])
+    asked = len(shop.vendor.received)
+    assert by_rule(shop)["csat"][0] == "scheduled"
+    shop.clock.advance(minutes=10)
+    shop.work()
+    assert by_rule(shop)["csat"] == ("cancelled", "opted_out")
+    assert by_rule(shop)["keep"] == ("accepted", "done")
+    assert [call.vendor for call in shop.vendor.received[asked:]] == ([] if answered else ["startquestion"])
+
+
+def test_a_decision_that_nothing_was_sent_invites_nobody_who_has_opted_out_since(shop: Acme) -> None:
+    shop.close("1", email="broken@example.com")
+    shop.clock.advance(hours=1)
+    shop.work()
+    held = next(one for one in shop.deliveries() if one.rule == "csat")
+    assert held.state == "uncertain"
+    with shop.parts.database.write() as db:
+        add_by_hand(db, shop.tenant.id, "broken@example.com", "", shop.clock())
+        resolve(db, shop.tenant.id, held.id, Resolution.NOT_SENT, decided_by="Jan", now=shop.clock())
+    asked = len(shop.vendor.received)
+    shop.work()
+    assert by_rule(shop)["csat"] == ("cancelled", "opted_out")
+    assert len(shop.vendor.received) == asked
+
+
+def test_the_words_of_a_wish_hold_no_address_and_go_when_the_person_is_forgotten(shop: Acme) -> None:
+    with shop.parts.database.write() as db:
+        add_by_hand(db, shop.tenant.id, ADA, f"{ADA} told us on +48 22 123", shop.clock())
+    [wish] = list_of(shop)
+    assert wish.words == "a•••@example.com told us on +48 22 123"
+    forget_person(shop.parts.database, shop.parts.mint, shop.tenant.id, ADA, lambda _done, _all: None)
+    assert [one.words for one in list_of(shop)] == [""]
 
 
 def test_forgetting_a_person_leaves_the_wish_in_place(shop: Acme) -> None:
