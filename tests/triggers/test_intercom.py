@@ -345,6 +345,13 @@ def test_a_contact_known_by_phone_alone_is_asked_for_once(read):
     assert intercom.lookup(completed, asking()) is None
 
 
+@pytest.mark.parametrize("role", ["{{role}}", "admin", "", 7, ["user"]])
+def test_a_role_that_is_none_leads_to_no_second_request(read, role):
+    completed = intercom.complete(read("ticket_closed"), answer(role=role))
+    assert completed.values["ticket.custom.contact_role"] == "contact"
+    assert intercom.lookup(completed, asking()) is None
+
+
 def test_a_contact_that_cannot_be_reached_is_told(read):
     completed = intercom.complete(read("ticket_closed"), answer(email=None, phone=None))
     assert "neither an e-mail address nor a phone number" in completed.notes[-1]

@@ -116,6 +116,7 @@ def complete(event: Event, response: OutboundResponse) -> Event:
     contact = None if response.cut else read_json(response.body)
     if not isinstance(contact, Mapping) or text_at(contact, "type") != "contact":
         raise Unreadable("Intercom's answer holds no contact.")
+    role = text_at(contact, "role")
     prefix = "chat.visitor" if event.kind is EventKind.CHAT_ENDED else "ticket.requester"
     told = tidy_values(
         {
@@ -125,7 +126,7 @@ def complete(event: Event, response: OutboundResponse) -> Event:
             f"{prefix}.external_id": text_at(contact, "external_id"),
             # What a teammate or the workspace's own code has set counts before what the browser is set to.
             f"{prefix}.language": text_at(contact, "language_override") or text_at(contact, "browser_language"),
-            CONTACT_ROLE: text_at(contact, "role") or "contact",
+            CONTACT_ROLE: role if role in _CUSTOMERS else "contact",
             UNSUBSCRIBED: text_at(contact, "unsubscribed_from_emails"),
         }
     )

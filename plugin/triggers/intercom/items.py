@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Any, Final
 
 from plugin.triggers.base.custom_fields import custom_values
@@ -163,7 +162,7 @@ def _seconds(raw: Any) -> int | None:
 
 def _iso(raw: Any) -> str | None:
     time = read_time(text_at({"time": raw}, "time") or "")
-    return time.astimezone(UTC).isoformat().replace("+00:00", "Z") if time is not None else None
+    return time.isoformat().replace("+00:00", "Z") if time is not None else None
 
 
 def _listed(node: Any) -> Sequence[Any]:
