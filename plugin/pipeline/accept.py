@@ -19,7 +19,7 @@ from plugin.pipeline.coalesce import Coalescer
 from plugin.pipeline.draft import Draft, Setup, draft_events, question_of
 from plugin.pipeline.fingerprint import digest
 from plugin.pipeline.gate import Gate
-from plugin.pipeline.reading import read_events, without_secrets
+from plugin.pipeline.reading import Reading, capture, read_events, without_secrets
 from plugin.pipeline.record import Acceptance, Crowded, Entry, Outdated, record
 from plugin.pipeline.setups import Setups
 from plugin.pipeline.visits import Visits
@@ -84,7 +84,7 @@ class Acceptor:
         kept = without_secrets(source.kind, request)
         trigger = self._new_trigger(setup.source, kept, setup.credentials, now)
         try:
-            reading = read_events(source.kind, kept, setup.reading)
+            reading = _read(setup, kept)
         except Unreadable as error:
             self._keep_unreadable(setup.source, trigger, key, str(error))
             raise UnreadableKept(str(error), trigger.id) from None
@@ -143,18 +143,26 @@ class Acceptor:
                 return answer
             # In a crowd one of them is stored each time, so this comes to an end.
             planned_anew += not isinstance(answer, Crowded)
-            setup, memory = self._as_it_is_now(setup, request, question, trigger.received_at, verified=verified)
+            before, setup = setup, self._as_it_is_now(setup, request, trigger.received_at, verified=verified)
+            if not setup.source.is_set_up_like(before.source):
+                # Its messages may be read otherwise from now on.
+                parsed = _read(setup, without_secrets(setup.source.kind, request)).events
+                question = question_of(setup.source, trigger, parsed)
+            if not parsed:
+                return Acceptance(None, ())
+            memory = self._recall(question)
         raise StoreUnavailable("The configuration or the ticket kept changing while this was planned.")
 
-    def _as_it_is_now(
-        self, setup: Setup, request: InboundRequest, question: Question, now: datetime, *, verified: bool
-    ) -> tuple[Setup, Memory]:
+    def _as_it_is_now(self, setup: Setup, request: InboundRequest, now: datetime, *, verified: bool) -> Setup:
         """What a message is to be planned against. Raises SignatureInvalid when its proof does not hold any more."""
         current = self._setups.reread(setup.source)
         if not current.source.is_set_up_like(setup.source) and not verified:
             _verify(current, request, now)
+        return current
+
+    def _recall(self, question: Question) -> Memory:
         with self._database.read() as db:
-            return current, recall(db, [question])
+            return recall(db, [question])
 
     def _store(self, entry: Entry) -> Acceptance | Outdated:
         """Store one message, in one transaction with those that other threads store at this moment."""
@@ -184,7 +192,7 @@ class Acceptor:
     def dry_run(self, source: StoredSource, request: InboundRequest) -> list[Draft]:
         """What would be decided about a message; stores nothing. Raises Unreadable."""
         setup, request = self._setups.reread(source), without_secrets(source.kind, request)
-        parsed = read_events(source.kind, request, setup.reading).events
+        parsed = _read(setup, request).events
         trigger = self._new_trigger(setup.source, request, {}, self._mint.now())
         with self._database.read() as db:
             memory = recall(db, [question_of(setup.source, trigger, parsed)])
@@ -224,6 +232,12 @@ class Acceptor:
                 note(db)
 
 
+def _read(setup: Setup, request: InboundRequest) -> Reading:
+    """What a message holds, as its source is set up now. Raises Unreadable."""
+    reading = read_events(setup.source.kind, request, setup.reading)
+    return capture(reading) if setup.source.state == "capture" else reading
+
+
 def _outlook(db: Connection, setup: Setup, draft: Draft) -> str:
     """What a worker would do about an event, for a dry run; empty where it is planned as it comes in."""
     if draft.event.kind.is_report:
@@ -236,7 +250,7 @@ def _outlook(db: Connection, setup: Setup, draft: Draft) -> str:
 def _verify(setup: Setup, request: InboundRequest, now: datetime) -> bool:
     """Whether the request has proven itself by the source's old credentials. Raises SignatureInvalid."""
     module = registry.source(setup.source.kind)
-    others = [setup.old_credentials, module.SOURCE.test_credentials if setup.source.state == "test" else None]
+    others = [setup.old_credentials, None if setup.source.is_live else module.SOURCE.test_credentials]
     try:
         module.verify(request, setup.credentials, now)
     except SignatureInvalid:

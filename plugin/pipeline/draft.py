@@ -211,7 +211,7 @@ def _planned(draft: Draft, setup: Setup, memory: Memory, mint: Mint) -> Draft:
         return replace(draft, decided=decided, pending=True)
     around = Circumstances(
         source=source.name,
-        test=source.state == "test",
+        test=not source.is_live,
         episode=decided.episode,
         repeated=event.kind.closes and not decided.begins,
         language=setup.source.language or setup.language,

@@ -341,7 +341,7 @@ def _verdict(decision: Decision, cause: Cause, detail: str = "") -> PlannedVerdi
 
 
 def _is_test(setup: Setup, origin: Origin) -> bool:
-    return origin.event.test or setup.source.state == "test"
+    return origin.event.test or not setup.source.is_live
 
 
 def _episode(origin: Origin) -> Episode | None:

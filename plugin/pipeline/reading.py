@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from plugin import registry
-from plugin.domain.event import Event
+from plugin.domain.event import Event, EventKind
 from plugin.registry import InboundRequest
+
+#: What is said of a captured message in place of the sender's word for it.
+CAPTURED: Final = "captured"
+_CAPTURED_NOTE: Final = (
+    "The source is in state capture: the message is kept for somebody to say what is what in it, and nothing is sent."
+)
 
 
 @dataclass(frozen=True)
@@ -17,6 +23,12 @@ class Reading:
 
     events: Sequence[Event]
     strangers: int = 0
+
+
+def capture(reading: Reading) -> Reading:
+    """A message whose source is in state capture: one event that says nothing; none for a ping."""
+    note = Event(EventKind.UNSUPPORTED, vendor_kind=CAPTURED, notes=(_CAPTURED_NOTE,))
+    return Reading([note] if reading.events or reading.strangers else [])
 
 
 def read_events(kind: str, request: InboundRequest, settings: Mapping[str, Any]) -> Reading:

@@ -211,14 +211,14 @@ class _Writer:
             notes=event.notes,
             values=event.values,
             unrendered=sorted(event.unrendered),
-            test=self._source.state == "test",
+            test=not self._source.is_live,
         )
 
     def _episode(self, draft: Draft) -> str | None:
         """What the event does to its episode; gives the id of the episode's row, if it has one. Raises Outdated."""
         event, source = draft.event, self._source
         # What a source in state test sends must leave no trace that a real closing could meet later.
-        if event.subject is None or source.state == "test" or draft.thin:
+        if event.subject is None or not source.is_live or draft.thin:
             return None
         current = decide_episode(self._memory, source.id, event, self._mint)
         if event.only_after_closing and is_closed(current.episode) != (event.kind is EventKind.TICKET_REOPENED):

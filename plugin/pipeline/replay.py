@@ -195,7 +195,7 @@ def _origin(db: Connection, tenant_id: str, event_id: str) -> Origin:
     origin = origin_of(db, tenant_id, event_id)
     if origin is None:
         raise ReplayRefused(Refusal.GONE)
-    if origin.event.test or origin.source_state == "test":
+    if origin.event.test or origin.source_state != "live":
         raise ReplayRefused(Refusal.TEST_STATE)
     return origin
 

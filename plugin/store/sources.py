@@ -45,6 +45,11 @@ class StoredSource:
     strangers: int = 0
     strangers_at: datetime | None = None
 
+    @property
+    def is_live(self) -> bool:
+        """Whether anything is sent for what comes in."""
+        return self.state == "live"
+
     def is_set_up_like(self, other: StoredSource) -> bool:
         """Whether both take the same messages for the same; when they were called does not matter."""
         return self._setup() == other._setup()

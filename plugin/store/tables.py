@@ -284,7 +284,7 @@ events = Table(
     Column("parent_delivery_id", _ID),
     Column("depth", Integer, nullable=False, server_default=text("0")),
     Column("notes", JSON, nullable=False),
-    # It came while its source was in state test: nothing is ever sent for it.
+    # It came while its source was not in state live: nothing is ever sent for it.
     Column("test", Boolean, nullable=False, server_default=text("false")),
     Index("ix_events_tenant_id_subject", "tenant_id", "subject"),
     Index("ix_events_to_plan", "id", sqlite_where=text("NOT planned AND NOT waits"),

@@ -181,6 +181,8 @@ class _Check:
                 known = before.get(part, before.get("credentials", {})) if before.get("kind") == item["kind"] else {}
                 checked[part] = self._load(f"{place}.{part}", item[part], known, schema)
         self._settings(f"{place}.settings", item, declared)
+        if item.get("state") == "capture" and not hasattr(registry.source(item["kind"]), "leaves_of"):
+            self.tell(f"{place}.state", f"what {item['kind']} sends is known, so nothing is captured of it; use test.")
         # A key that was drawn here, and not written by a person, has no line in the file.
         was_drawn = bool(before) and "key" not in before
         if checked.get("key") == KEPT and was_drawn:

@@ -19,6 +19,8 @@ from plugin.domain.schedule import LONGEST_DELAY_MINUTES, LONGEST_FRESHNESS_HOUR
 
 SLUG_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 NAME_PATTERN: Final = r"^\w([\w .:&+()-]{0,61}[\w)])?$"
+#: What becomes of a source's messages: sent on, only shown, or kept unread for somebody to say what is what in them.
+STATES: Final = ("live", "test", "capture")
 KEY_PATTERN: Final = r"^[A-Za-z0-9_-]{16,128}$"
 
 _MESSAGES: Final[dict[str, Any]] = {
@@ -104,7 +106,7 @@ def _check_zone(name: str) -> None:
 class SourceSchema(_Strict):
     name = _name()
     kind = _text(required=True)
-    state = _text(load_default="live", validate=validate.OneOf(["live", "test"], error="must be live or test."))
+    state = _text(load_default="live", validate=validate.OneOf(STATES, error="must be live, test or capture."))
     credentials = _mapping(load_default=dict)
     old_credentials = _mapping()
     settings = _mapping()

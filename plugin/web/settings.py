@@ -9,6 +9,7 @@ from flask import Blueprint, abort, flash, g, redirect, request, url_for
 from werkzeug import Response
 
 from plugin.web import (
+    settings_capture,
     settings_choices,
     settings_configuration,
     settings_overview,
@@ -24,6 +25,7 @@ _OPEN_TO_VIEWERS: Final = frozenset({"settings.leave"})
 
 blueprint = Blueprint("settings", __name__, url_prefix="/settings")
 blueprint.register_blueprint(settings_overview.blueprint)
+blueprint.register_blueprint(settings_capture.blueprint)
 blueprint.register_blueprint(settings_choices.blueprint)
 blueprint.register_blueprint(settings_configuration.blueprint)
 blueprint.register_blueprint(settings_pasted.blueprint)

@@ -74,13 +74,20 @@ def show() -> str:
 @blueprint.post("/edit")
 def edit() -> str:
     """Back from the difference to the text, as it was written."""
-    return _editor(_text(), _base())
+    return _editor(_text(), base_version())
 
 
 @blueprint.post("/check")
 def check() -> str | tuple[str, int]:
     """Show what is wrong with the text, or else what saving it would change."""
-    text, base = _text(), _base()
+    return propose(_text(), base_version())
+
+
+def propose(text: str, base: int) -> str | tuple[str, int]:
+    """A configuration that somebody, or a page for them, has written: what is wrong with it, or what would change.
+
+    base: the version that it was begun with. Nothing is saved.
+    """
     try:
         with desk().database.read() as db:
             tenant = _present(db)
@@ -97,7 +104,7 @@ def check() -> str | tuple[str, int]:
 @blueprint.post("/save")
 def save() -> Response | tuple[str, int]:
     """Save what was checked, unless somebody else has saved since."""
-    text, base = _text(), _base()
+    text, base = _text(), base_version()
     try:
         with desk().database.write() as db:
             tenant = _present(db)
@@ -136,7 +143,7 @@ def ask_restore(version: int) -> str | tuple[str, int]:
 @blueprint.post("/versions/<int:version>")
 def restore(version: int) -> Response:
     """Make a former version the present one; it is saved as a new version."""
-    base = _base()
+    base = base_version()
     try:
         with desk().database.write() as db:
             applied = _apply(db, _recheck(_former(db, _present(db), version)), base)
@@ -168,7 +175,7 @@ def _text() -> str:
     return request.form.get("text", "")
 
 
-def _base() -> int:
+def base_version() -> int:
     """The version that the person began with."""
     written = request.form.get("base", "")
     if not re.fullmatch(r"\d{1,9}", written):

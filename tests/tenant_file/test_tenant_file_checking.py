@@ -42,7 +42,7 @@ def problems(text, **more):
         ("name: desk", "name: ' desk'", "sources[0].name: may hold letters"),
         ("name: any,", "name: desk,", "sources[1].name: another one is named desk too"),
         ("kind: zendesk", "kind: zendsk", "sources[0].kind: there is no kind of source named zendsk; there are:"),
-        ("kind: zendesk,", "kind: zendesk, state: off,", "sources[0].state: must be live or test."),
+        ("kind: zendesk,", "kind: zendesk, state: off,", "sources[0].state: must be live, test or capture."),
         ("signing_secret: zendesk-secret", "secret: x", "sources[0].credentials.secret: is not known here."),
         ("signing_secret: zendesk-secret", "", "sources[0].credentials.signing_secret: is required."),
         ("kind: zendesk,", "kind: zendesk, key: short,", "sources[0].key: must have 16 to 128 characters"),

@@ -66,7 +66,7 @@ def test_a_viewer_reads_the_configuration_and_gets_no_editor(viewer):
     [
         ("name: Acme", "name: Acme\n\tbad: 1", "line 3, column 1", "indent with spaces, not tabs"),
         ("{{ person.email }}", "{{ person.emil }}", "rules[0] (solved).parameters.email", "mean `person.email`?"),
-        ("state: live", "state: life", "sources[0] (desk).state", "must be live or test."),
+        ("state: live", "state: life", "sources[0] (desk).state", "must be live, test or capture."),
         ("op: excludes", "op: exludes", "rules[0] (solved).when.conditions[0].op", "must be one of"),
         ("bearer: {secret: set}", "bearer: ${HOME}", "sources[0] (desk).credentials.bearer", "write the value here"),
         ("tenant: acme", "tenant: blue", "tenant", "must stay acme"),

@@ -95,6 +95,10 @@ class SourceModule(Protocol):
     `verify_frame(token, credentials, now) -> str` is there where the sender can show a page of ours in a frame of its
     own: the origin of the page around it, once the token has proven that it is that tenant's. Raises SignatureInvalid.
 
+    `leaves_of(request) -> list[tuple[str, str]]` is there where messages can be of any shape: each value of one with
+    the path that leads to it, for a person who says what is what. Such a source may be in state capture. Raises
+    Unreadable.
+
     `belongs_to(event: Event, credentials: Credentials) -> Belonging | None` is there where the source sends reports;
     None where the event does not say.
 

@@ -268,6 +268,9 @@ def _telling_key(items: Sequence[Any]) -> str:
         return ""
     for key in _TELLING:
         texts = [as_text(_bare(item.get(key))) for item in items]
+        # Settings are no place for an address.
+        if any("@" in (text or "") for text in texts):
+            continue
         if all(texts) and len({text.casefold() for text in texts if text}) == len(items):
             return key
     return ""

@@ -24,12 +24,13 @@ from plugin.triggers.base.message import (
     read_message,
     unwrapped,
 )
-from plugin.triggers.base.paths import Scope, leaves, read_path, read_text
+from plugin.triggers.base.paths import Scope, leaves, path_problem, read_path, read_text
 from plugin.triggers.generic.presets import Kinds, Recipe
 from plugin.triggers.generic.settings import recipe_of
 
 #: Headers that say what happened, or what the message is about, and are no part of how it was sent.
 _TELLING_HEADERS: Final = ("x-", "webhook-id", "idempotency-key")
+_MOST_QUERY_VALUES: Final = 50
 _OF_THE_WAY: Final = ("x-forwarded", "x-real-ip", "x-request-id", "x-amz", "x-b3", "x-cloud", "x-envoy")
 
 
@@ -50,8 +51,8 @@ def read_as_set(request: InboundRequest, kinds: Collection[EventKind]) -> list[E
 
 def leaves_of(request: InboundRequest) -> list[tuple[str, str]]:
     """Every value of a message and the path that leads to it, for a person who says what is what. Raises Unreadable."""
-    document, _ = read_document(request)
-    message = document[0] if isinstance(document, list) and document else document
+    messages = messages_in(unwrapped(read_document(request)[0]))
+    message = messages[0] if messages else {}
     found = [(path, text) for path, value in leaves(message) if (text := as_text(value)) is not None]
     headers = [
         (f"header:{name}", value)
@@ -59,15 +60,15 @@ def leaves_of(request: InboundRequest) -> list[tuple[str, str]]:
         if name.startswith(_TELLING_HEADERS) and not name.startswith(_OF_THE_WAY)
     ]
     if request.body.strip() and request.query:
-        found += [
-            (f"query:{name}", read_text(f"query:{name}", Scope({}, query=request.query)) or "")
-            for name in _names(request.query)
-        ]
+        scope = Scope({}, query=request.query)
+        pairs = [(path, read_text(path, scope)) for path in _query_paths(request.query)]
+        found += [(path, text) for path, text in pairs if text is not None]
     return found + headers
 
 
-def _names(query: str) -> Iterator[str]:
-    return (pair.partition("=")[0] for pair in query.split("&")[:50])
+def _query_paths(query: str) -> list[str]:
+    names = dict.fromkeys(pair.partition("=")[0] for pair in query.split("&")[:_MOST_QUERY_VALUES])
+    return [path for name in names if path_problem(path := f"query:{name}") is None]
 
 
 def _scopes(document: Any, recipe: Recipe, request: InboundRequest) -> list[Scope]:
