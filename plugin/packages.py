@@ -72,6 +72,7 @@ def _places(base_url: str, tenant: Tenant, source: StoredSource, key: str) -> di
     return {
         "url": url,
         "host": urlsplit(url).netloc,
+        "domain": urlsplit(url).hostname or "",
         "path": urlsplit(url).path,
         "key": key,
         "origin": base_url,

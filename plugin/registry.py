@@ -34,6 +34,7 @@ from plugin.surveys.base.pasted import read_pasted_url
 from plugin.triggers.base import (
     Belonging,
     Credentials,
+    FrameModule,
     InboundAnswer,
     InboundRequest,
     LookupModule,
@@ -51,6 +52,7 @@ __all__ = [
     "Choices",
     "Credentials",
     "Described",
+    "FrameModule",
     "InboundAnswer",
     "InboundRequest",
     "LookupModule",
@@ -66,6 +68,7 @@ __all__ = [
     "VendorModule",
     "described_parameters",
     "follow_up_label",
+    "frame_module",
     "lookup_module",
     "outcome_for_status",
     "parameters",
@@ -105,6 +108,12 @@ def lookup_module(name: str) -> LookupModule | None:
     """The trigger source of that name, if it may have to be asked for more than its messages say. Raises NotFound."""
     module = source(name)
     return cast("LookupModule", module) if hasattr(module, "lookup") else None
+
+
+def frame_module(name: str) -> FrameModule | None:
+    """The trigger source of that name, if it can show a page of ours in a frame of its own. Raises NotFound."""
+    module = source(name)
+    return cast("FrameModule", module) if hasattr(module, "verify_frame") else None
 
 
 def vendor(name: str) -> VendorModule:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from flask import Blueprint, abort, g, make_response, redirect, render_template, request, url_for
 from werkzeug import Response
@@ -73,11 +73,11 @@ def _opened_by(slug: str, name: str) -> tuple[Tenant, str]:
     with desk().database.read() as db:
         tenant = tenants.tenant_by_slug(db, slug)
         source = sources.source_by_name(db, tenant.id, name)
-    verify_frame: Any = getattr(registry.source(source.kind), "verify_frame", None)
-    if verify_frame is None:
+    module = registry.frame_module(source.kind)
+    if module is None:
         raise NotFound("Sources of this kind show no page.")
     credentials = load_credentials(desk().vault, source)
-    return tenant, verify_frame(request.form.get("token", ""), credentials, desk().mint.now())
+    return tenant, module.verify_frame(request.form.get("token", ""), credentials, desk().mint.now())
 
 
 def _framed(page: str, origin: str, status: int) -> Response:

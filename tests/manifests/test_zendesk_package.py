@@ -17,7 +17,7 @@ from tests.manifests.zendesk_rules import faults, png_size
 VALUES = {
     "url": "https://survey.example.com/triggers/desk-0123456789abcdef",
     "origin": "https://survey.example.com",
-    "host": "survey.example.com",
+    "domain": "survey.example.com",
     "frame_url": "https://survey.example.com/frames/acme/desk",
     "source": 'the "front" desk \\',
     "tenant": "Acme & Söhne",

@@ -92,6 +92,20 @@ def test_an_admin_downloads_what_is_installed_on_the_other_side(installation, ac
         assert f"/triggers/{installation.keys(acme, 'desk')[0]}" in archive.read("guide.md").decode()
 
 
+def test_a_download_that_lacks_a_secret_says_which(installation, acme, admin):
+    installation.apply(
+        CONFIGURATION.replace(
+            "{name: desk, kind: generic, credentials: {bearer: desk-token}}",
+            "{name: desk, kind: zendesk, credentials: {conversations_secret: secret-of-messaging-0123456789}}",
+        )
+    )
+
+    answer = admin.post("/settings/sources/desk/package", page="/settings/")
+
+    assert answer.status_code == 409
+    assert "holds signing_secret, which desk does not have" in words(answer)
+
+
 def test_a_viewer_is_offered_no_download(installation, acme, viewer):
     for page in ("/settings/", "/settings/sources/desk/guide"):
         assert "Download" not in words(viewer.get(page))

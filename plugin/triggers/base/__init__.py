@@ -90,10 +90,8 @@ class Belonging:
 
 
 class SourceModule(Protocol):
-    """The shape of plugin/triggers/<name>.py. What stands here in words is optional; see also LookupModule.
-
-    `verify_frame(token, credentials, now) -> str` is there where the sender can show a page of ours in a frame of its
-    own: the origin of the page around it, once the token has proven that it is that tenant's. Raises SignatureInvalid.
+    """The shape of plugin/triggers/<name>.py. What stands here in words is optional; see also LookupModule and
+    FrameModule.
 
     `leaves_of(request) -> list[tuple[str, str]]` is there where messages can be of any shape: each value of one with
     the path that leads to it, for a person who says what is what. Such a source may be in state capture. Raises
@@ -140,3 +138,13 @@ class LookupModule(SourceModule, Protocol):
 
     @staticmethod
     def complete(event: Event, response: OutboundResponse) -> Event: ...
+
+
+class FrameModule(SourceModule, Protocol):
+    """A source that can show a page of ours in a frame of its own, and proves by a signed token who has opened it.
+
+    verify_frame gives the origin of the page around the frame. Raises SignatureInvalid.
+    """
+
+    @staticmethod
+    def verify_frame(token: str, credentials: Credentials, now: datetime) -> str: ...

@@ -16,26 +16,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from plugin.errors import SignatureInvalid
 
 #: How far the sender's clock may be off, seconds.
 LEEWAY: Final = 60
 _LONGEST: Final = 8192
-#: Shorter ones can be broken.
-_FEWEST_BITS: Final = 2048
-
-
-def rsa_public_key(pem: str) -> RSAPublicKey:
-    """Raises ValueError when `pem` is no public RSA key, or one that is too short."""
-    try:
-        key = load_pem_public_key(pem.encode())
-    except (ValueError, TypeError) as error:
-        raise ValueError("is no public key in PEM form.") from error
-    if not isinstance(key, RSAPublicKey) or key.key_size < _FEWEST_BITS:
-        raise ValueError(f"must be an RSA key of {_FEWEST_BITS} bits or more.")
-    return key
 
 
 def read_token(token: str, key: RSAPublicKey, now: datetime) -> Mapping[str, Any]:

@@ -18,9 +18,10 @@ from plugin.errors import SignatureInvalid, Unreadable
 from plugin.redaction import Secret
 from plugin.triggers.base import Credentials, InboundRequest, Source
 from plugin.triggers.base.json_body import read_json
-from plugin.triggers.base.jwt import read_token, rsa_public_key
+from plugin.triggers.base.jwt import read_token
 from plugin.triggers.base.message import read_message
 from plugin.triggers.base.proof import HmacRecipe, hmac_replay_mark, require_header, require_hmac, text_key
+from plugin.triggers.base.rsa_proof import rsa_public_key
 from plugin.triggers.zendesk import conversations, tickets
 from plugin.triggers.zendesk.credentials import ZendeskCredentials, ZendeskSettings
 

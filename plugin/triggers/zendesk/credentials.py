@@ -8,7 +8,7 @@ from typing import Any, Final
 from marshmallow import ValidationError, validate, validates_schema
 
 from plugin.domain.fields import Group, Origin, SecretText, StrictSchema, Text
-from plugin.triggers.base.jwt import rsa_public_key
+from plugin.triggers.base.rsa_proof import rsa_public_key
 
 _FILLED: Final = validate.Length(min=1, error="must not be empty.")
 
