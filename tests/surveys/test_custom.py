@@ -242,6 +242,9 @@ def test_texts_may_have_several_lines_where_nothing_breaks() -> None:
         ({"secrets": {"to ken": "t"}}, "secrets", "must begin with a letter"),
         ({"parameters": {"a": {"kind": "date"}}}, "parameters", "must be one of"),
         ({"parameters": {"1a": {}}}, "parameters", "must begin with a letter"),
+        # What lacks a value is left out, and a vendor may well take a missing filter as "all".
+        ({"parameters": {**SETTINGS["parameters"], "email": {"kind": "email"}}}, "parameters", "about everybody"),
+        ({"path": "/all", "query": {}, "headers": {}, "json": "{}", "parameters": {}}, "parameters", "about everybody"),
         ({"answers": []}, "answers", "no answer could ever count as success"),
         ({"answers": [{"means": "accepted"}]}, "answers", "row 1: would take any such answer as success"),
         (
@@ -265,6 +268,14 @@ def test_texts_may_have_several_lines_where_nothing_breaks() -> None:
 def test_settings_that_make_no_sense_are_told(more: dict[str, Any], place: str, problem: str) -> None:
     found = problems(**more)
     assert problem in str(found[place])
+
+
+def test_a_person_may_be_named_by_an_id_alone() -> None:
+    settings = connection(
+        path="/all", query={}, headers={}, secrets={}, json='{"id": "{id}"}', parameters={"id": {"required": True}}
+    )
+    schema = registry.parameters(custom.VENDOR.calls["send"], custom.parameters_of("send", settings))
+    assert schema.validate({}) == {"id": ["is required."]}
 
 
 def test_no_problem_repeats_a_secret() -> None:

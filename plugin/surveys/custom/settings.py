@@ -278,6 +278,7 @@ def _problems(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "method", "get has no body; choose another one, or put the values into `query`."
     yield from _path_problems(settings.get("path", ""))
     yield from _header_problems(settings)
+    yield from _person_problems(settings["parameters"])
     faulty = list(_slot_problems(settings))
     yield from faulty or _use_problems(settings)
     yield from _answer_problems(settings["answers"])
@@ -343,6 +344,17 @@ def _use_problems(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for slot in slots_in(settings["path"]):
         if not slot.secret and not settings["parameters"][slot.name]["required"]:
             yield "parameters", f"{slot.name} is a part of the path, so it must be required."
+
+
+def _person_problems(parameters: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """A call whose person can be missing: what lacks a value is left out, and a filter with it."""
+    contacts = [about for about in parameters.values() if about["kind"] in {"email", "phone"}]
+    if not any(about["required"] for about in contacts or parameters.values()):
+        message = (
+            "none that says who is meant is required, so that a call without it could be about everybody; "
+            "make the person's address, number or id required."
+        )
+        yield "parameters", message
 
 
 def _answer_problems(rows: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
