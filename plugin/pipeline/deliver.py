@@ -25,7 +25,7 @@ from plugin.outbound import Outbound
 from plugin.pipeline.credentials import load_memory, load_settings
 from plugin.pipeline.errand_task import follow_up_of
 from plugin.pipeline.suppression import honour, invites, says_no_more
-from plugin.redaction import mask_addresses, mask_secrets
+from plugin.redaction import Secret, mask_addresses, mask_secrets
 from plugin.store import claims, connections, deliveries, lanes, learnt, leases, settling, suppressions
 from plugin.store.claims import ClaimedRow
 from plugin.store.errands import NewErrand
@@ -136,10 +136,9 @@ class Deliverer:
             status=response.status if response is not None else None,
             outcome=_OUTCOME_WORDS[type(outcome)],
         )
-        words = mask_secrets(storable(settlement.words), request.secrets)
         return Finished(
             row,
-            replace(settlement, words=words),
+            _without_secrets(settlement, request.secrets),
             attempt,
             self._sealed(row, settlement),
             hanging=timed_out or duration > SLOW,
@@ -156,11 +155,7 @@ class Deliverer:
             now=now,
             chance=self._chance,
         )
-        if row.probe:
-            settlement = after_probe(settlement, row.due, now)
-        if settlement.vendor_reference is None:
-            return settlement
-        return replace(settlement, vendor_reference=storable(settlement.vendor_reference))
+        return after_probe(settlement, row.due, now) if row.probe else settlement
 
     def _settings(self, row: ClaimedRow) -> registry.Settings:
         """What the connection's settings hold, opened once for as long as they stay as they are."""
@@ -348,6 +343,16 @@ _OUTCOME_WORDS: Final[Mapping[type[Outcome], str]] = {
 def fault_words(error: Exception) -> str:
     """What is told of a fault of this program, without its text, which may quote values."""
     return f"A fault in survey-plugin itself ({type(error).__name__}); please report it."
+
+
+def _without_secrets(settlement: Settlement, secrets: Sequence[Secret]) -> Settlement:
+    """What the vendor said as it may be kept and shown: it may repeat what it was sent, also as its own id of it."""
+    reference = settlement.vendor_reference
+    return replace(
+        settlement,
+        words=mask_secrets(storable(settlement.words), secrets),
+        vendor_reference=mask_secrets(storable(reference), secrets) if reference is not None else None,
+    )
 
 
 def storable(text: str) -> str:

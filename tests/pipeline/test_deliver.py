@@ -554,6 +554,42 @@ def test_a_vendors_reference_is_made_fit_for_the_database(acme, stub):
     assert acme.delivery().vendor_reference == "?v-c-7"
 
 
+REPEATS = """
+tenant: acme
+name: Acme
+timezone: Europe/Warsaw
+language: pl
+sources:
+  - {name: desk, kind: zendesk, credentials: {signing_secret: zendesk-secret}}
+connections:
+  - name: own
+    vendor: custom
+    settings:
+      origin: $sandbox
+      path: /custom/invite
+      headers: {Authorization: "Bearer {secret:token}"}
+      form: {email: "{email}"}
+      # What the sandbox answers as its own id of an invitation.
+      secrets: {token: inv-7001}
+      parameters: {email: {kind: email, required: true}}
+      answers:
+        - {look: [{at: state, is: queued}], means: accepted, reference: invitation.id}
+rules:
+  - name: csat
+    when: {events: [ticket.closed]}
+    connection: own
+    call: send
+    parameters: {email: "{{ person.email }}"}
+"""
+
+
+def test_a_secret_that_a_vendor_repeats_as_its_reference_is_not_kept(acme):
+    acme.apply(REPEATS)
+    acme.close()
+    acme.work()
+    assert (acme.delivery().state, acme.delivery().vendor_reference) == ("accepted", "•••")
+
+
 @pytest.mark.parametrize(("step", "state"), [("add", "scheduled"), ("send", "uncertain")])
 def test_a_lost_claim_is_repeated_only_where_the_vendor_says_that_it_may_be(acme, stub, step, state):
     acme.close()
