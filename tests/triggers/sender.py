@@ -22,7 +22,8 @@ class Sender:
     closing: the name of the recording of one plain closing. prove: gives the request as the sender would send it at
     this moment, to its URL. before: recordings that it sends before, where the closing does not say enough by itself.
     timed: whether the proof covers the time. covers_body: whether it covers the body. in_body: whether it stands in the
-    body itself. url_only: whether nothing but the address proves the sender.
+    body itself. url_only: whether nothing but the address proves the sender. outdated: how older recipes would prove
+    it, which are refused. settings_of: the settings under which a recording is read, where they are not `settings`.
     """
 
     credentials: Mapping[str, Any]
@@ -34,6 +35,12 @@ class Sender:
     covers_body: bool = True
     in_body: bool = False
     url_only: bool = False
+    outdated: Sequence[Callable[[InboundRequest, datetime], InboundRequest]] = ()
+    settings_of: Callable[[str], Mapping[str, Any] | None] = lambda _recording: None
+
+    def settings_for(self, recording: str) -> Mapping[str, Any]:
+        told = self.settings_of(recording)
+        return self.settings if told is None else told
 
 
 def sender_of(source: str) -> Sender:
