@@ -193,12 +193,13 @@ def test_everything_can_be_reached_by_keyboard_and_shows_where_one_is(page, site
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     expect(page.get_by_role("link", name="Skip to the content")).to_be_in_viewport()
     reached = []
-    for _ in range(8):
+    for _ in range(9):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.textContent.trim()"))
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
 
-    assert reached[:6] == ["Acme", "Overview", "Configuration", "Receipts", "End session", "Copy"]
+    pages = ["Acme", "Overview", "Configuration", "Receipts", "No invitations"]
+    assert reached[:7] == [*pages, "End session", "Copy"]
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1200, "light")])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.faults.acts import clocks, database, kills, sleeps, stops
+from tests.faults.installation import LANE_CAP
 from tests.faults.stores import Store
 from tests.faults.trial import SHORT_LEASE, STRIKE, TICKETS, Result, Trial
 
@@ -63,7 +64,8 @@ def many_processes(trial: Trial) -> None:
     """
     trial.behaviour.latency = 0.5
     trial.keeps_lane_cap = True
-    workers = [trial.start_worker_asleep() for _ in range(3)]
+    # Each begins with two calls, and all of them together must be able to go beyond the cap.
+    workers = [trial.start_worker_asleep() for _ in range(LANE_CAP // 2 + 2)]
     trial.begin_many(webs=2, workers=0)
     trial.desk.wait(60)
     for worker in workers:

@@ -18,7 +18,7 @@ _WHILE: Final = 8.0
 
 def stop_worker(trial: Trial) -> None:
     """SIGTERM: calls under way are settled, and nothing is uncertain."""
-    trial.behaviour.latency = 0.3
+    trial.behaviour.latency = 1.5
     _, worker = trial.begin()
     trial.wait_for_calls()
     worker.terminate()
