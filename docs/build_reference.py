@@ -45,6 +45,9 @@ def _lines() -> Iterator[str]:
         yield from paragraph(source.help)
         yield "Credentials:\n"
         yield from fields_table(source.credentials())
+        if source.settings is not None:
+            yield "Settings, which say how its messages are read:\n"
+            yield from fields_table(source.settings())
     yield "## Survey vendors\n"
     yield "Settings, parameters and answers stand on each vendor's page.\n"
     yield from table(("vendor", "calls"), _vendor_rows())

@@ -10,7 +10,7 @@ import pytest
 from plugin import registry
 from plugin.domain.event import Event, EventKind
 from plugin.domain.fields import StrictSchema, Text
-from plugin.errors import SignatureInvalid
+from plugin.errors import SignatureInvalid, TenantFileInvalid
 from plugin.pipeline.reading import read_events
 from plugin.registry import InboundRequest
 from plugin.store import sources
@@ -160,8 +160,13 @@ def test_a_message_about_other_accounts_alone_leaves_no_receipt_but_is_counted(a
 
 
 def test_the_settings_page_s_words_for_settings_that_a_source_does_not_have(acme):
-    with pytest.raises(Exception, match="a source of kind zendesk has none; leave it out"):
-        acme.apply(ACME.replace("kind: zendesk,", "kind: zendesk, settings: {nothing: here},"))
+    freshdesk = "{basic: {user: desk, password: secret}}, settings: {nothing: here}}"
+    with pytest.raises(TenantFileInvalid, match="a source of kind freshdesk has none; leave it out"):
+        acme.apply(
+            ACME.replace(
+                "kind: generic, credentials: {bearer: bearer-secret}}", f"kind: freshdesk, credentials: {freshdesk}"
+            )
+        )
 
 
 def test_a_message_without_a_person_says_nothing_wrong_about_its_language(acme):
