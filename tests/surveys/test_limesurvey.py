@@ -199,6 +199,14 @@ def test_the_key_or_token_in_an_answer_that_is_not_understood_is_not_quoted(step
         assert "5f1c" not in outcome.words
 
 
+@pytest.mark.parametrize("status", [200, 302, 403, 404, 500, 503])
+def test_a_logout_that_fails_says_nothing_of_the_invitation(status: int) -> None:
+    body = json.dumps({"id": "release", "result": {"status": "No permission"}, "error": None})
+    for text in ("", "<br />", body):
+        response = OutboundResponse(status, body=text.encode())
+        assert limesurvey.read_response(call_with(), response, "release", {"session": "key-5f1c"}) == Accepted()
+
+
 # --- pasted URLs ------------------------------------------------------------------------------------------------------
 
 
