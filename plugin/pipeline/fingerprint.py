@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from typing import Final
 
 from plugin.domain.event import Event
+
+#: What people put into a phone number so that it can be read.
+_BETWEEN_DIGITS: Final = re.compile(r"[\s()./\u2010-\u2015-]")
 
 
 def digest(*parts: str | bytes | int) -> str:
@@ -17,8 +22,9 @@ def digest(*parts: str | bytes | int) -> str:
 
 
 def mark_of(tenant_id: str, address: str) -> str:
-    """What tells the person with this e-mail address or phone number from others."""
-    return digest(tenant_id, address.strip().casefold())
+    """What tells the person with this e-mail address or phone number from others, however they are written."""
+    number = _BETWEEN_DIGITS.sub("", address)
+    return digest(tenant_id, number if re.fullmatch(r"\+?[0-9]{3,20}", number) else address.strip().casefold())
 
 
 def person_marks(tenant_id: str, event: Event) -> tuple[str, ...]:

@@ -112,6 +112,14 @@ def test_a_phone_number_of_the_person_is_no_way_round_the_wish(shop: Acme) -> No
     assert verdicts(accepted)[1] == ("no", "opted_out")
 
 
+def test_a_phone_number_is_the_same_however_it_is_written(shop: Acme) -> None:
+    with shop.parts.database.write() as db:
+        add_by_hand(db, shop.tenant.id, "+48 (22) 123-45.67", "", shop.clock())
+    for phone in ("+48221234567", "+48 22 123 45 67"):
+        assert verdicts(shop.close(phone, requester={"phone": phone}))[1] == ("no", "opted_out")
+    assert verdicts(shop.close("3", requester={"phone": "+48221234568"}))[1] != ("no", "opted_out")
+
+
 def test_the_success_of_a_call_that_unsubscribes_puts_the_person_on_the_list(shop: Acme) -> None:
     shop.close("1", email=ADA, tags="leave")
     shop.work()
