@@ -112,14 +112,14 @@ def proved(name, now=NOW):
     sender = sender_of(name)
     recorded = read_recording((RECORDINGS / name / f"{sender.closing}.json").read_bytes())
     fresh = replace(recorded, url=f"{URL}?{recorded.query}" if recorded.query else URL, settings=sender.settings)
-    credentials = source(name).SOURCE.credentials().load(_loadable(sender.credentials))
+    credentials = source(name).SOURCE.credentials().load(loadable(sender.credentials))
     return sender.prove(fresh, now), credentials
 
 
-def _loadable(value):
+def loadable(value):
     """Credentials with an address where the sender's API is to stand; nothing is asked of it here."""
     if isinstance(value, dict):
-        return {key: _loadable(inner) for key, inner in value.items()}
+        return {key: loadable(inner) for key, inner in value.items()}
     return "https://api.example.com" if value == "$api" else value
 
 
@@ -144,7 +144,7 @@ def test_a_proof_with_another_secret_is_refused(name):
     if sender_of(name).url_only:
         return
     request, _ = proved(name)
-    credentials = source(name).SOURCE.credentials().load(_with_other_secrets(_loadable(sender_of(name).credentials)))
+    credentials = source(name).SOURCE.credentials().load(_with_other_secrets(loadable(sender_of(name).credentials)))
     with pytest.raises(SignatureInvalid):
         source(name).verify(request, credentials, NOW)
 
