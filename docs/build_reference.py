@@ -42,9 +42,12 @@ def _lines() -> Iterator[str]:
     for name in registry.source_names():
         source = registry.source(name).SOURCE
         yield f"### `{name}`: {source.title}\n"
-        yield from paragraph(source.help)
+        yield from paragraph(f"{source.help} More on [its page](sources/{name}.md).")
         yield "Credentials:\n"
         yield from fields_table(source.credentials())
+        if source.settings is not None:
+            yield "Settings:\n"
+            yield from fields_table(source.settings())
         if source.settings is not None:
             yield "Settings, which say how its messages are read:\n"
             yield from fields_table(source.settings())

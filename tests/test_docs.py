@@ -48,6 +48,20 @@ def test_a_person_has_written_about_each_call_of_a_vendor(name):
     assert len(written.split()) > 60
 
 
+@pytest.mark.parametrize("name", registry.source_names())
+def test_a_source_s_page_is_found_from_the_readme_and_says_what_to_do_what_comes_and_what_is_missing(name):
+    assert f"(docs/sources/{name}.md)" in README
+    assert f"| `{name}` |" in README
+    page = (ROOT / f"docs/sources/{name}.md").read_text("utf-8")
+    headings = re.findall(r"^## (.*)$", page, re.MULTILINE)
+    for beginning in ("In five minutes", "What we receive", "What is missing"):
+        assert [heading for heading in headings if heading.startswith(beginning)], beginning
+    source = registry.source(name).SOURCE
+    assert [kind for kind in source.events if f"`{kind}`" not in page] == []
+    for schema in filter(None, (source.credentials, source.settings)):
+        assert [field for field in schema().fields if f"`{field}`" not in page and f"{field}:" not in page] == []
+
+
 def test_there_is_no_page_of_a_vendor_that_does_not_exist():
     assert {page.stem for page in (ROOT / "docs/vendors").iterdir()} == set(registry.vendor_names())
 

@@ -49,6 +49,8 @@ def _lines() -> Iterator[str]:
         yield from _row(2, name, source.title)
         yield from _row(4, "events", ", ".join(sorted(source.events)))
         yield from _row(4, "credentials", _names(source.credentials()))
+        if source.settings is not None:
+            yield from _row(4, "settings", _names(source.settings()))
     yield ""
     yield "Survey vendors"
     for name in registry.vendor_names():
@@ -121,6 +123,7 @@ def _source(name: str) -> dict[str, Any]:
         "events": sorted(source.events),
         "placeholders": list(source.placeholders),
         "credentials": _fields(source.credentials()),
+        "settings": _fields(source.settings()) if source.settings is not None else [],
     }
 
 

@@ -208,6 +208,52 @@ def test_times_are_in_the_tenants_zone(tmp_path):
     installation.close()
 
 
+# --- old secrets, other accounts ------------------------------------------------------------------------------------
+
+ROTATED = CONFIGURATION.replace(
+    "credentials: {bearer: desk-token}",
+    "credentials: {bearer: desk-token}, old_credentials: {bearer: {secret: set}}",
+)
+
+
+def test_the_overview_says_whether_the_old_secret_is_still_in_use(installation):
+    acme = installation.apply(CONFIGURATION.replace("bearer: desk-token", "bearer: old-token"))
+    installation.apply(ROTATED.replace("{secret: set}", "old-token"))
+    admin = installation.visitor(installation.add_link(acme))
+
+    assert installation.send(acme, "desk", {"ticket": {"id": "1"}}).status_code == 202
+    assert "Old credentials Not used any more since they were replaced." in words(admin.get("/settings/"))
+
+    assert installation.send(acme, "desk", {"ticket": {"id": "2"}}, token="old-token").status_code == 202
+    assert "Old credentials Still in use, the last time" in words(admin.get("/settings/"))
+    assert installation.send(acme, "desk", {"ticket": {"id": "3"}}, token="third-token").status_code == 401
+
+    installation.apply(CONFIGURATION)
+    assert installation.send(acme, "desk", {"ticket": {"id": "4"}}, token="old-token").status_code == 401
+    assert "Old credentials" not in words(admin.get("/settings/"))
+
+
+def test_events_of_other_accounts_are_told_on_the_overview(installation):
+    credentials = "{header: {name: Authorization, value: Bearer crm-token}}"
+    of_hubspot = f"- {{name: crm, kind: hubspot, credentials: {credentials}, settings: {{portal_id: '62515'}}}}\n"
+    acme = installation.apply(CONFIGURATION.replace("connections:", f"{of_hubspot}connections:", 1))
+    admin = installation.visitor(installation.add_link(acme))
+    change = {"subscriptionType": "ticket.propertyChange", "propertyName": "subject", "occurredAt": 1767323041000}
+    changes = [
+        change | {"eventId": 1, "objectId": number, "portalId": account} for number, account in enumerate((62515, 7, 8))
+    ]
+
+    assert installation.send(acme, "crm", changes[:1]).status_code == 202
+    assert "Of other accounts" not in words(admin.get("/settings/"))
+
+    answer = installation.send(acme, "crm", changes)
+
+    assert (answer.status_code, len(answer.get_json()["events"])) == (202, 1)
+    page = words(admin.get("/settings/"))
+    assert "Of other accounts 2 events were dropped, the last" in page
+    assert "since they were about another account than this source's." in page
+
+
 # --- the set-up guide -------------------------------------------------------------------------------------------------
 
 
