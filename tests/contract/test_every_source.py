@@ -210,6 +210,26 @@ def test_what_is_kept_of_a_body_holds_no_secret_and_says_the_same(name):
     assert source(name).parse(kept) == source(name).parse(request)
 
 
+@pytest.mark.parametrize("name", [name for name in SOURCES if sender_of(name).in_body])
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_a_secret_in_a_body_is_never_kept_whatever_else_the_body_holds(name, data):
+    request, credentials = proved(name)
+    [secret] = [value.reveal().encode() for value in credentials.values() if isinstance(value, Secret)]
+    at = request.body.index(secret)
+    start = data.draw(st.integers(0, at) | st.integers(at + len(secret), len(request.body)))
+    end = data.draw(st.integers(start, min(start + 30, at if start <= at else len(request.body))))
+    filling = data.draw(
+        st.binary(max_size=8) | st.sampled_from([b'"', b"{" * 70, b"[", b"null", b"\\", b",", b"\xff", secret])
+    )
+    spoilt = request.body[:start] + filling + request.body[end:]
+    try:
+        source(name).verify(replace(request, body=spoilt), credentials, NOW)
+    except SignatureInvalid:
+        return
+    assert source(name).without_secrets(spoilt).count(secret) <= (filling == secret)
+
+
 @proved_source
 def test_a_proof_that_covers_a_time_is_refused_when_that_is_long_gone_or_far_ahead(name):
     if not sender_of(name).timed:
@@ -230,6 +250,7 @@ def test_the_plain_closing_gives_exactly_one_closing(name):
 def test_a_recording_says_where_it_comes_from(name, path):
     recording = json.loads(path.read_text("utf-8"))
     assert recording["provenance"].startswith(("captured", "vendor documentation", "constructed"))
+    assert recording.get("headers") or path.stem.startswith("ping")
     assert recording.keys() <= {"provenance", "method", "query", "headers", "body", "body_base64"}
 
 
