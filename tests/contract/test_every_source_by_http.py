@@ -23,13 +23,14 @@ RECORDINGS = Path(__file__).parents[1] / "fixtures/triggers"
 #: A request that proves itself and holds whatever: read, or told to be unreadable. Never ours, never “gone”.
 ANSWERS = {200, 202, 400}
 
-#: Sources that some proof is asked of besides the address.
 ONE_CALL = timedelta(seconds=1)
 #: Events of one request that are ever taken, whatever the source.
 MOST_EVENTS = 1000
 #: Recordings that hold lists: of each source its plain closing, and whatever tells of several closings.
 LISTS = sorted({*SEVERAL, *((name, sender_of(name).closing or "several_in_a_list") for name in SOURCES)})
 
+CLOSING_SOURCES = [name for name in SOURCES if sender_of(name).closing]
+#: Sources of which some proof is asked besides the address.
 PROVED = [name for name in SOURCES if not sender_of(name).credentials.get("url_only")]
 
 
@@ -258,6 +259,17 @@ def test_of_a_message_with_very_many_events_few_are_taken_or_none(desks, name, s
         body = json.dumps(with_value_at(document, place, items * many)).encode()
         request = replace(plain, body=body)
         assert len(events_of(name, stem, request)) <= MOST_EVENTS, place
+
+
+@pytest.mark.parametrize("name", CLOSING_SOURCES)
+def test_a_closing_that_is_sent_again_hours_later_is_no_second_one(desks, name):
+    sender = sender_of(name)
+    plain = desks.request(name, sender.closing)
+    assert desks.send(name, sender.closing, sender.prove(plain, desks.now() + ONE_CALL)).status_code in {200, 202}
+    before = desks.stored()
+    desks.installation.clock.advance(hours=5)
+    assert desks.send(name, sender.closing, sender.prove(plain, desks.now() + ONE_CALL)).status_code in {200, 202}
+    assert desks.stored() == before
 
 
 @pytest.mark.parametrize("name", SOURCES)
