@@ -46,9 +46,6 @@ def _lines() -> Iterator[str]:
         yield "Credentials:\n"
         yield from fields_table(source.credentials())
         if source.settings is not None:
-            yield "Settings:\n"
-            yield from fields_table(source.settings())
-        if source.settings is not None:
             yield "Settings, which say how its messages are read:\n"
             yield from fields_table(source.settings())
     yield "## Survey vendors\n"
