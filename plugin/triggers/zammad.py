@@ -141,6 +141,8 @@ def parse(request: InboundRequest) -> list[Event]:
 def _read_own(body: Mapping[str, Any], request: InboundRequest) -> Event:
     ticket = body["ticket"]
     found = _what_happened(ticket, request.settings)
+    if found.kind.closes and _is_among_colleagues(ticket):
+        found = _AMONG_COLLEAGUES
     number = text_at(ticket, "number") or text_at(ticket, "id")
     # close_at is the first closing of all, for ever; only newer versions have that of the last one.
     mark = text_at(ticket, "last_close_at") or text_at(ticket, "updated_at")
@@ -154,12 +156,13 @@ def _read_own(body: Mapping[str, Any], request: InboundRequest) -> Event:
         closing_mark=mark[:200] if mark and found.kind.closes else None,
         payload=body,
         vendor_kind=state or "",
-        notes=[*found.notes, *_notes_on_customer(ticket)],
+        notes=found.notes,
     )
 
 
 def _values(ticket: Mapping[str, Any], number: str | None, settings: Mapping[str, Any]) -> Mapping[str, object]:
     customer, owner = child(ticket, "customer"), child(ticket, "owner")
+    address = None if _is_among_colleagues(ticket) else customer
     if text_at(owner, "login") == _NOBODY or text_at(owner, "firstname") == _NOBODY:
         owner = None
     return {
@@ -176,8 +179,8 @@ def _values(ticket: Mapping[str, Any], number: str | None, settings: Mapping[str
         "ticket.organization.name": _name(ticket, "organization"),
         "ticket.requester.first_name": text_at(customer, "firstname"),
         "ticket.requester.last_name": text_at(customer, "lastname"),
-        "ticket.requester.email": text_at(customer, "email"),
-        "ticket.requester.phone": text_at(customer, "phone") or text_at(customer, "mobile"),
+        "ticket.requester.email": text_at(address, "email"),
+        "ticket.requester.phone": text_at(address, "phone") or text_at(address, "mobile"),
         "ticket.assignee.name": " ".join(filter(None, (text_at(owner, "firstname"), text_at(owner, "lastname")))),
         "ticket.assignee.email": text_at(owner, "email"),
     }
@@ -195,11 +198,10 @@ def _address(settings: Mapping[str, Any], internal_id: str | None) -> str | None
     return f"{base.rstrip('/')}/#ticket/zoom/{internal_id}"
 
 
-def _notes_on_customer(ticket: Mapping[str, Any]) -> list[str]:
+def _is_among_colleagues(ticket: Mapping[str, Any]) -> bool:
+    """Whether the customer of a ticket is, by their roles, somebody who answers tickets."""
     roles = child(ticket, "customer", "roles")
-    if isinstance(roles, list) and roles and not any(str(role).casefold() == "customer" for role in roles):
-        return ["By their roles, the customer of this ticket works with Zammad themselves."]
-    return []
+    return isinstance(roles, list) and bool(roles) and not any(str(role).casefold() == "customer" for role in roles)
 
 
 def _delivery(request: InboundRequest) -> str | None:
@@ -215,6 +217,12 @@ def _delivery(request: InboundRequest) -> str | None:
 class _Found:
     kind: EventKind
     notes: tuple[str, ...] = ()
+
+
+_AMONG_COLLEAGUES: Final = _Found(
+    EventKind.UNSUPPORTED,
+    ("By their roles, the customer of this ticket works with Zammad themselves, so nobody is asked.",),
+)
 
 
 def _what_happened(ticket: Mapping[str, Any], settings: Mapping[str, Any]) -> _Found:

@@ -95,7 +95,7 @@ CLOSINGS = {
         chat_end_without_address
     """,
     "zammad": """
-        ticket_closed ticket_closed_again ticket_closed_big_id ticket_closed_customer_is_agent
+        ticket_closed ticket_closed_again ticket_closed_big_id
         ticket_closed_empty_email_mobile ticket_closed_new_article ticket_closed_number_as_number
         ticket_closed_objects_by_name ticket_closed_own_body ticket_closed_own_body_title_with_backslash
         ticket_closed_own_body_unknown_name ticket_closed_own_body_without_last_close_at
@@ -129,8 +129,6 @@ SEVERAL = {
 
 #: Customers' addresses in the recordings are here; those of agents, teams, copies and intakes are anywhere else.
 CUSTOMERS = re.compile(r"(@|%40)example\.com")
-#: Recordings whose customer is an agent by the sender's own word; its guide says how to leave them out.
-CUSTOMER_IS_AGENT = {("zammad", "ticket_closed_customer_is_agent")}
 THEIR_ADDRESSES = ("person.email", "ticket.requester.email", "chat.visitor.email")
 #: What senders put where an address would stand.
 NO_ADDRESS = [None, "", 0, {}, []]
@@ -188,14 +186,14 @@ def test_a_source_is_shown_by_closings_and_by_look_alikes(name):
 def test_no_address_but_the_customers_is_taken_for_the_customers(name, stem):
     for event in events_of(name, stem, recorded(name, stem)):
         for address in filter(None, map(event.values.get, THEIR_ADDRESSES)):
-            assert CUSTOMERS.search(address) or (name, stem) in CUSTOMER_IS_AGENT
+            assert CUSTOMERS.search(address)
 
 
 @every_recording
 def test_where_the_customers_address_is_missing_nobody_elses_is_taken(name, stem):
     request = recorded(name, stem)
     document = document_in(request)
-    if document is None or (name, stem) in CUSTOMER_IS_AGENT:
+    if document is None:
         return
     for instead in NO_ADDRESS:
         for event in events_of(name, stem, replace(request, body=without_customers(document, instead))):

@@ -160,10 +160,11 @@ def test_a_state_of_the_tenants_own_is_closed_where_the_settings_say_so(load_tri
     assert one(body, closed_states="pending close").kind is EventKind.TICKET_CLOSED
 
 
-def test_a_closing_among_colleagues_says_so(load_trigger):
+def test_a_closing_among_colleagues_asks_nobody_and_says_so(load_trigger):
     event = one(load_trigger("zammad", "ticket_closed_customer_is_agent"))
-    assert event.kind is EventKind.TICKET_CLOSED
+    assert event.kind is EventKind.UNSUPPORTED
     assert "works with Zammad" in event.notes[0]
+    assert not any("@" in str(value) for name, value in event.values.items() if "assignee" not in name)
     assert one(load_trigger("zammad", "ticket_closed")).notes == ()
 
 
