@@ -27,12 +27,12 @@ from plugin.pipeline.deliver import fault_words, outcome_of_failure, storable
 from plugin.pipeline.draft import EpisodeDecision, decide_episode, status_of, with_language
 from plugin.pipeline.errand_task import FinishedErrand, Result, Task, asked_later, ended
 from plugin.pipeline.plan import Circumstances, plan_event
+from plugin.pipeline.record import stored_verdict
 from plugin.pipeline.rereading import MessageGone, read_message
 from plugin.redaction import Secret, mask_secrets
 from plugin.registry import Credentials
 from plugin.store import events, intake, rules, tenants
 from plugin.store.errands import ErrandRow
-from plugin.store.events import StoredVerdict
 from plugin.store.origins import Origin, origin_of
 from plugin.store.recall import Question, recall
 from plugin.vault import Vault
@@ -197,17 +197,5 @@ def _say_repeated(
         language=tenants.tenant_by_id(db, row.tenant_id).language,
     )
     planned = plan_event(event, rules.rules_of(db, row.tenant_id), around, mint.reference)
-    verdicts = [
-        StoredVerdict(
-            rule_id=one.rule_id,
-            rule=one.verdict.rule,
-            decision=one.verdict.decision,
-            cause=one.verdict.cause,
-            detail=one.verdict.detail,
-            warnings=list(one.verdict.warnings),
-            delivery_id=None,
-            preview=None,
-        )
-        for one in planned
-    ]
+    verdicts = [stored_verdict(one, None) for one in planned]
     intake.add_verdicts(db, [(row.tenant_id, str(row.event_id), verdicts)])
